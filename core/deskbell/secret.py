@@ -1,0 +1,60 @@
+"""A value that never prints."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+MASK = "•••"
+
+
+class Secret:
+    """A token, password or webhook URL. ``reveal()`` is the one way to read it.
+
+    It is deliberately no ``str``: a subclass would show itself in f-strings, ``join`` and JSON.
+    As a field of a transport's options it is read from a plain string.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself: for the line that sends it, and for no other."""
+        return self._value
+
+    def matches(self, candidate: str) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(self._value.encode(), candidate.encode("utf-8", "surrogatepass"))
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self.matches(other._value)
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not pickled: it would be written in clear")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
+        # A core schema is plain data, so that this file needs no pydantic.
+        return {
+            "type": "function-after",
+            "function": {"type": "no-info", "function": cls},
+            "schema": handler(str),
+        }

@@ -1,0 +1,93 @@
+"""The configuration, decoded and typed: what ``config.yaml`` says, ready to use. Secrets stay secrets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .delivery import RetryPolicy
+from .egress import EgressPolicy
+from .pace import Rate
+from .secret import Secret
+from .source import Source
+from .template import Template
+from .transport import Options, Transport
+
+DEMO_SCHEME = "demo:"
+"""``url: demo:discord`` is the channel that deskbell itself plays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """Further conditions of a webhook, all in lower case; an empty one asks for nothing.
+
+    ``priorities`` holds levels (``high``), or a label that no source knows, as it is sent.
+    """
+
+    departments: frozenset[str] = frozenset()
+    priorities: frozenset[str] = frozenset()
+    sources: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """One entry of ``webhooks:``. ``actions`` in lower case; None takes every action."""
+
+    name: str
+    enabled: bool
+    url: Secret
+    transport: Transport[Any]
+    options: Options
+    actions: frozenset[str] | None
+    when: When
+    template: Template
+    rates: tuple[Rate, ...]
+
+    @cached_property
+    def destination(self) -> str:
+        """An id for transport + URL that tells neither: webhooks that share both share a lane."""
+        identity = f"{self.transport.name}\0{self.url.reveal()}"
+        return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+    @property
+    def demo(self) -> bool:
+        """True when deskbell plays this webhook's service itself."""
+        return self.url.reveal().startswith(DEMO_SCHEME)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceSettings:
+    """One entry of ``sources:``. Without token and signing secret, only a loopback ``serve`` takes its events."""
+
+    name: str
+    adapter: Source
+    tokens: tuple[Secret, ...] = ()
+    signing_secrets: tuple[Secret, ...] = ()
+    variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole of ``config.yaml``. ``store`` is the SQLite file; ``priorities`` maps labels to levels."""
+
+    path: Path
+    host: str
+    port: int
+    store: Path
+    timezone: tzinfo
+    date_format: str
+    egress: EgressPolicy = field(default_factory=EgressPolicy)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
+    webhooks: tuple[Webhook, ...] = ()
+    priorities: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def active_webhooks(self) -> tuple[Webhook, ...]:
+        """Those that are enabled, in the order of the file."""
+        return tuple(webhook for webhook in self.webhooks if webhook.enabled)

@@ -1,0 +1,243 @@
+"""What a transport's author subclasses: how events become messages of one service, and how they are sent."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
+
+from .notice import Notice
+from .outcome import (
+    Delivered,
+    DestinationGone,
+    Outcome,
+    PermanentFailure,
+    TemporaryFailure,
+    Throttled,
+)
+from .secret import Secret
+
+if TYPE_CHECKING:
+    from .fake import FakeService
+
+Payload: TypeAlias = Mapping[str, Any]
+"""What ``format`` makes: JSON for one service."""
+
+DEFAULT_THROTTLE = 60.0
+"""Seconds to wait after a 429 that does not say how long."""
+_WORDS_SHOWN = 300
+
+
+class Options(BaseModel):
+    """A transport's own settings, under ``options:`` of a webhook. Unknown keys are errors.
+
+    Subclass it with typed fields. A field that must not print is a ``deskbell.Secret``.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, hide_input_in_errors=True
+    )
+
+
+OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A service's complete answer. ``headers`` by lower-case name; ``body`` at most 20,000 bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def text(self) -> str:
+        """The body as text; what is not UTF-8 is replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON, or None when it is none."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def words(self) -> str:
+        """Status and the service's words, on one short line."""
+        return f"{self.status} {' '.join(self.text().split())[:_WORDS_SHOWN]}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SendContext(Generic[OptionsT]):
+    """What ``send`` gets beside the payload.
+
+    ``url`` is the webhook's; ``options`` are validated; ``delivery`` is an id that stays the same over every
+    attempt, for services that drop repeats; ``attempt`` counts from 1.
+    """
+
+    url: Secret
+    options: OptionsT
+    webhook: str
+    delivery: str
+    attempt: int
+    request: Callable[[str, str, bytes | None, Mapping[str, str]], Awaitable[Response]] = field(repr=False)
+
+    async def post(
+        self, payload: Payload, *, url: str = "", headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """POST ``payload`` as JSON, to the webhook's URL unless told otherwise.
+
+        Redirects are not followed and the answer is bounded. Raises ``SendError`` when no answer came.
+        """
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        return await self.request("POST", url or self.url.reveal(), body, sent)
+
+    async def get(self, *, url: str = "", headers: Mapping[str, str] | None = None) -> Response:
+        """GET the webhook's URL (or ``url``): for ``probe``."""
+        return await self.request("GET", url or self.url.reveal(), None, headers or {})
+
+
+class Transport(ABC, Generic[OptionsT]):
+    """Formats and sends for one service. Stateless: one instance serves every webhook.
+
+    Subclass ``Transport[YourOptions]`` (or plain ``Transport`` without options), set ``name`` and
+    ``max_length``, and write ``format``. ``send`` is inherited: one POST of the payload as JSON.
+    """
+
+    name: ClassVar[str]
+    """What owners write as ``transport:``: ``[a-z][a-z0-9_]*``."""
+    max_length: ClassVar[int]
+    """The longest text of one message, in the unit of ``measure``."""
+    rates: ClassVar[str] = ""
+    """What one destination takes, as in ``5/2s, 30/60s``. Empty: no limit known."""
+    service_rate: ClassVar[str] = ""
+    """What all destinations at the service's own hosts take together."""
+    options_type: ClassVar[type[Options]] = Options
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            origin = get_origin(base)
+            if isinstance(origin, type) and issubclass(origin, Transport):
+                cls._read_options_type(get_args(base)[0])
+
+    @classmethod
+    def _read_options_type(cls, argument: Any) -> None:
+        if isinstance(argument, (typing.TypeVar, TypeVar)):
+            return
+        if not (isinstance(argument, type) and issubclass(argument, Options)):
+            raise TypeError(
+                f"{cls.__name__}: Transport[{argument}]: put a subclass of deskbell.Options inside the brackets"
+            )
+        cls.options_type = argument
+
+    @abstractmethod
+    def format(self, notice: Notice, options: OptionsT) -> Payload:
+        """The message for one event: JSON-able. Pure and total over every action and every text.
+
+        Use ``notice.text(escape=…, limit=self.max_length)``. There is no client here: it cannot send.
+        """
+
+    async def send(self, payload: Payload, context: SendContext[OptionsT]) -> Outcome:
+        """One attempt: no loop, no sleep, no logging of URLs. Network errors raise ``SendError``."""
+        return classify_response(await context.post(payload, headers=self.headers(context.options)))
+
+    def headers(self, options: OptionsT) -> Mapping[str, str]:  # noqa: ARG002 - for subclasses
+        """Further headers of each request: a bearer token, an own content type."""
+        return {}
+
+    @classmethod
+    def recognises(cls, url: str) -> bool:  # noqa: ARG003 - for subclasses
+        """True when ``url`` is this service's: owners may then leave ``transport:`` out."""
+        return False
+
+    @classmethod
+    def redact(cls, text: str) -> str:
+        """``text`` without this service's secrets, wherever they stand. The webhook's own URL is core's care."""
+        return text
+
+    def readable(self, payload: Payload) -> str:
+        """The message as its reader sees it, as plain text: for ``preview`` in a terminal."""
+        return json.dumps(payload, ensure_ascii=False, indent=2)
+
+    def warnings(self, skeleton: str) -> Sequence[str]:  # noqa: ARG002 - for subclasses
+        """What ``check`` should say of a template: its skeleton has VALUE and LINK where values go."""
+        return ()
+
+    @classmethod
+    def fake(cls) -> FakeService | None:
+        """The service, played with its real rules, or None. Import it inside: few runs need it."""
+        return None
+
+
+Transports: TypeAlias = Sequence[type[Transport[Any]]]
+"""What ``deskbell_transports`` returns."""
+
+
+def classify_response(response: Response) -> Outcome:
+    """Read a status as most services mean it. A transport whose service differs asks first itself.
+
+    The classes are those of Standard Webhooks
+    (https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md).
+    """
+    words = response.words()
+    match response.status:
+        case status if 200 <= status < 300:
+            return Delivered(detail=words)
+        case 410:
+            return DestinationGone(words)
+        case 401 | 403 | 404:
+            return DestinationGone(words, certain=False)
+        case 408 | 425:
+            return TemporaryFailure(words)
+        case 429:
+            wait = retry_after(response)
+            return Throttled(DEFAULT_THROTTLE if wait is None else wait, detail=words)
+        case status if 300 <= status < 400:
+            return DestinationGone(
+                f"{status} redirects, and redirects are not followed: use the new URL", certain=False
+            )
+        case status if 400 <= status < 500:
+            return PermanentFailure(words)
+        case _:
+            return TemporaryFailure(words, retry_after(response))
+
+
+def retry_after(response: Response, *, now: datetime | None = None) -> float | None:
+    """Seconds to wait by the Retry-After header: a number or an HTTP date. None when it says nothing usable."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        return None
+    return max(0.0, (at - (now or _answered_at(response))).total_seconds())
+
+
+def seconds_in(value: Any) -> float | None:
+    """``value`` as a usable wait: a finite number that is not negative. JSON bodies hold anything."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) and value >= 0 else None
+
+
+def _answered_at(response: Response) -> datetime:
+    """The service's own clock, so that a wrong one here does no harm."""
+    try:
+        at = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return datetime.now(UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
