@@ -1,0 +1,192 @@
+"""The composition root: builds everything, and owns the order of start and stop."""
+
+from __future__ import annotations
+
+import logging
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from ipaddress import ip_address
+
+from aiohttp import web
+
+from .client import Client
+from .control import Control, control_site
+from .dispatcher import Dispatcher
+from .errors import ConfigError
+from .fake import FakeService
+from .intake import Intake
+from .lane import Engine
+from .metrics import Metrics
+from .plugins import Plugins
+from .receiver import Receiver, not_found
+from .secret import Secret
+from .sender import Sender
+from .settings import Config, SourceSettings, Webhook
+from .store import Store, open_store
+from .web.demo import Channel, demo_app
+
+LOOPBACK = "127.0.0.1"
+_KEEP_ALIVE = 15.0
+_READING_GRACE = 5.0
+"""Seconds that requests in progress have at a stop; with the dispatcher's grace it stays within 25."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Everything but the doors: what ``serve`` and a lone ``send`` share."""
+
+    config: Config
+    store: Store
+    dispatcher: Dispatcher
+    intake: Intake
+    channels: tuple[Channel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where ``serve`` listens, and the tokens made for this start alone, by source."""
+
+    address: str
+    fresh_tokens: Mapping[str, Secret]
+
+
+def now() -> datetime:
+    """The time, aware."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def running_core(
+    config: Config, plugins: Plugins, *, wake: Callable[[Webhook], bool] = lambda _: True
+) -> AsyncIterator[Core]:
+    """Open the store and start the lanes of the webhooks that ``wake`` chooses; stop them in order at the end."""
+    async with AsyncExitStack() as stack:
+        store = open_store(config.store)
+        stack.push_async_callback(store.close)
+        channels, places = await _play_channels(config.webhooks, stack)
+        egress = replace(config.egress, own_channels=frozenset(places.values()))
+        client = await stack.enter_async_context(Client(egress))
+        dispatcher = Dispatcher(
+            config.active_webhooks,
+            Engine(
+                store=store,
+                sender=Sender(
+                    client.request, timezone=config.timezone, date_format=config.date_format, clock=now
+                ),
+                policy=config.retry,
+                clock=now,
+                noise=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter needs no cryptography
+                settled=lambda _, attempt: plugins.attempt_finished(attempt),
+            ),
+            locate=lambda webhook: _url(webhook, channels, places),
+        )
+        await dispatcher.start(wake)
+        stack.push_async_callback(dispatcher.stop)
+        intake = Intake(
+            store,
+            webhooks=config.active_webhooks,
+            priorities=config.priorities,
+            wake=dispatcher.wake,
+            accepted=plugins.event_accepted,
+            clock=now,
+        )
+        yield Core(config, store, dispatcher, intake, tuple(channels.values()))
+
+
+@asynccontextmanager
+async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIterator[Door]:
+    """Accept events while the context is open."""
+    sources, fresh = _with_tokens(config)
+    async with AsyncExitStack() as stack:
+        core = await stack.enter_async_context(running_core(config, plugins))
+        await stack.enter_async_context(
+            control_site(Control(core.config, core.intake, core.dispatcher), config.store)
+        )
+        receiver = Receiver(
+            sources, accept=core.intake.accept, ready=lambda: _troubles(core), metrics=metrics.render
+        )
+        app = receiver.app()
+        app.add_subapp("/demo/", demo_app(core.channels))
+        app.router.add_route("*", "/{path:.*}", not_found)
+        port = await _listen(app, config.host, config.port, stack)
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        yield Door(f"http://{host}:{port}", fresh)
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach ``host``."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _with_tokens(config: Config) -> tuple[dict[str, SourceSettings], dict[str, Secret]]:
+    """The sources, each with a way to authenticate: a fresh token on loopback, else a refusal to start."""
+    sources, fresh = dict(config.sources), dict[str, Secret]()
+    for name, source in config.sources.items():
+        if source.tokens or source.signing_secrets:
+            continue
+        if not is_loopback(config.host):
+            raise ConfigError(
+                f"source {name} has neither token nor signing_secret, and server.listen is {config.host}: anybody could "
+                "post events. Set a token of at least 16 characters (DESKBELL_TOKEN, for the shipped config)"
+            )
+        fresh[name] = Secret(secrets.token_urlsafe(24))
+        sources[name] = replace(source, tokens=(fresh[name],))
+    return sources, fresh
+
+
+async def _play_channels(
+    webhooks: Iterable[Webhook], stack: AsyncExitStack
+) -> tuple[dict[str, Channel], dict[str, tuple[str, int]]]:
+    """Run each demo channel on a loopback port of its own: channels and places by destination."""
+    channels, places = dict[str, Channel](), dict[str, tuple[str, int]]()
+    for webhook in webhooks:
+        fake = webhook.transport.fake() if webhook.demo else None
+        if fake is None:
+            continue
+        if channel := channels.get(webhook.destination):
+            channels[webhook.destination] = replace(channel, webhooks=(*channel.webhooks, webhook.name))
+            continue
+        places[webhook.destination] = (LOOPBACK, await _play(fake, stack))
+        channels[webhook.destination] = Channel(webhook.transport, fake, (webhook.name,))
+    return channels, places
+
+
+async def _play(fake: FakeService, stack: AsyncExitStack) -> int:
+    return await _listen(fake.app(), LOOPBACK, 0, stack)
+
+
+async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
+    """Serve ``app`` until the stack unwinds; the port that it really got."""
+    runner = web.AppRunner(
+        app, access_log=None, keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_READING_GRACE
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another server.listen"
+        ) from None
+    return int(runner.addresses[0][1])
+
+
+def _url(webhook: Webhook, channels: Mapping[str, Channel], places: Mapping[str, tuple[str, int]]) -> Secret:
+    if channel := channels.get(webhook.destination):
+        host, port = places[webhook.destination]
+        return Secret(f"http://{host}:{port}{channel.fake.path}")
+    return webhook.url
+
+
+def _troubles(core: Core) -> dict[str, str]:
+    """What an operator should know: paused webhooks, by name."""
+    return {f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()}

@@ -1,0 +1,90 @@
+"""What most commands begin with: the plugins, and the config that they make readable."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deskbell.config import Loaded
+    from deskbell.metrics import Metrics
+    from deskbell.plugins import Plugins
+    from deskbell.settings import Config, Webhook
+
+UNKNOWN_NAME = 2
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--config FILE``, of every command that reads one."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=Path("config.yaml"),
+        show_default=True,
+        help="The configuration.",
+    )(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The plugins that are there, and what became of the config with them."""
+
+    plugins: Plugins
+    metrics: Metrics
+    loaded: Loaded
+
+    def config(self) -> Config:
+        """The config, or the end of the command with every problem."""
+        from deskbell.cli import CANNOT_START
+        from deskbell.config import report
+
+        if self.loaded.config is None:
+            click.echo(report(self.loaded.problems), err=True)
+            sys.exit(CANNOT_START)
+        return self.loaded.config
+
+
+def read_setting(config_path: Path) -> Setting:
+    """Load the plugins, then the config."""
+    from deskbell.config import load_config, read_plugins_dir
+
+    plugins, metrics = load_all_plugins(read_plugins_dir(config_path))
+    loaded = load_config(
+        config_path,
+        transports=plugins.transports,
+        sources=plugins.sources,
+        broken={broken.name: broken.reason for broken in plugins.broken},
+        environ=os.environ,
+    )
+    return Setting(plugins, metrics, loaded)
+
+
+def load_all_plugins(plugins_dir: Path | None = None) -> tuple[Plugins, Metrics]:
+    """Every plugin but those that DESKBELL_DISABLE_PLUGINS names."""
+    from deskbell.metrics import Metrics
+    from deskbell.plugins import load_plugins
+
+    metrics = Metrics()
+    plugins = load_plugins(plugins_dir=plugins_dir, own={"metrics": metrics})
+    return plugins, metrics
+
+
+def webhook_named(config: Config, name: str) -> Webhook:
+    """The webhook, or the end of the command with a did-you-mean."""
+    from difflib import get_close_matches
+
+    found = {webhook.name: webhook for webhook in config.webhooks}
+    if name in found:
+        return found[name]
+    near = get_close_matches(name, found, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(found) or 'none'}"
+    click.echo(f"deskbell: there is no webhook '{name}'; {hint}", err=True)
+    sys.exit(UNKNOWN_NAME)

@@ -1,0 +1,131 @@
+"""What commands ask of a running ``serve``: a private unix socket beside the store.
+
+One process writes the store, so a command beside it asks it instead. Only the owner of the socket can.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from .dispatcher import Dispatcher
+from .errors import DeskbellError, EventError
+from .intake import Intake
+from .samples import read_sample, sample_for
+from .settings import Config, Webhook
+from .source import NativeSource
+from .trial import PATIENCE, try_webhook
+
+_LONGEST_SOCKET_PATH = 100  # of the 108 bytes of sun_path, which differ a little between systems
+_ANSWER_TIMEOUT = PATIENCE + 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class Control:
+    """Answers commands: JSON in, JSON out; an ``error`` key says why something cannot be done."""
+
+    def __init__(self, config: Config, intake: Intake, dispatcher: Dispatcher) -> None:
+        self._config = config
+        self._intake = intake
+        self._dispatcher = dispatcher
+
+    def app(self) -> web.Application:
+        """The application behind the socket."""
+        app = web.Application()
+        app.router.add_post("/send", self._send)
+        app.router.add_post("/resume", self._resume)
+        return app
+
+    async def _send(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        webhook = self._webhook(asked["webhook"])
+        if webhook is None:
+            return _error(
+                "the running deskbell does not know this webhook; restart it to load the new config"
+            )
+        try:
+            sample = self._sample(webhook, asked)
+        except EventError as error:
+            return _error(str(error))
+        return web.json_response(asdict(await try_webhook(self._intake, self._dispatcher, webhook, sample)))
+
+    def _sample(self, webhook: Webhook, asked: dict[str, Any]) -> Any:
+        adapters = {source.adapter.name: source.adapter for source in self._config.sources.values()}
+        if asked.get("body") is None:
+            return sample_for(webhook, adapters.values())
+        adapter = adapters.get(asked.get("adapter") or NativeSource.name) or NativeSource()
+        return read_sample(asked["body"].encode(), adapter)
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        if self._webhook(asked["webhook"]) is None:
+            return _error(
+                "the running deskbell does not know this webhook; restart it to load the new config"
+            )
+        await self._dispatcher.resume(asked["webhook"])
+        return web.json_response({})
+
+    def _webhook(self, name: str) -> Webhook | None:
+        return next((webhook for webhook in self._config.active_webhooks if webhook.name == name), None)
+
+
+@asynccontextmanager
+async def control_site(control: Control, store: Path) -> AsyncIterator[None]:
+    """Listen on the socket while the context is open. The caller holds the store's lock."""
+    path = socket_path(store)
+    if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
+        _log.warning(
+            "the path of the store is too long for a control socket: commands cannot reach this process"
+        )
+        yield
+        return
+    path.unlink(missing_ok=True)
+    runner = web.AppRunner(control.app(), access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    before = os.umask(0o177)  # the socket is private from its first moment
+    try:
+        await web.UnixSite(runner, str(path)).start()
+    finally:
+        os.umask(before)
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+def socket_path(store: Path) -> Path:
+    """The control socket of the process that owns the store."""
+    return store.with_name(store.name + ".sock")
+
+
+async def ask(store: Path, command: str, **arguments: Any) -> dict[str, Any] | None:
+    """Ask the running ``serve`` of this store; None when there is none."""
+    path = socket_path(store)
+    if not path.exists():
+        return None
+    connector = aiohttp.UnixConnector(str(path))
+    timeout = aiohttp.ClientTimeout(total=_ANSWER_TIMEOUT)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        try:
+            async with session.post(f"http://deskbell/{command}", json=arguments) as response:
+                answer: dict[str, Any] = json.loads(await response.read())
+        except aiohttp.ClientConnectorError:
+            return None
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            raise DeskbellError(f"the running deskbell did not answer: {type(error).__name__}") from None
+    return answer
+
+
+def _error(reason: str) -> web.Response:
+    return web.json_response({"error": reason})

@@ -1,0 +1,112 @@
+"""Owns the lanes: one for each destination of the config."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from .delivery import Attempt, Delivery, Destination
+from .lane import Engine, Lane, Service
+from .pace import Pace, Rate, parse_rates
+from .secret import Secret
+from .settings import Webhook
+
+STOP_GRACE = 15.5
+"""Seconds that attempts in flight have at a stop: one attempt's limit and a little."""
+
+_log = logging.getLogger(__name__)
+
+Watcher = Callable[[Delivery, Attempt], None]
+
+
+class Dispatcher:
+    """``locate`` gives the URL to post to: the webhook's own, or that of the channel played here."""
+
+    def __init__(
+        self, webhooks: Iterable[Webhook], engine: Engine, *, locate: Callable[[Webhook], Secret]
+    ) -> None:
+        self._webhooks = {webhook.name: webhook for webhook in webhooks}
+        self._engine = replace(engine, settled=self._settled)
+        self._observe = engine.settled
+        self._locate = locate
+        self._services: dict[str, Service] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._watchers: set[Watcher] = set()
+
+    async def start(self, wake: Callable[[Webhook], bool] = lambda _: True) -> None:
+        """Recover what a crash left, and go on where the last run stopped, with the webhooks ``wake`` chooses."""
+        store = self._engine.store
+        if recovered := await store.recover():
+            _log.warning("%d deliveries were in flight when deskbell died: they are sent again", recovered)
+        if held := await store.hold_all_but(tuple(self._webhooks)):
+            _log.warning("%d deliveries are held: their webhooks are not in the config, or disabled", held)
+        known = await store.destinations()
+        for webhook in self._webhooks.values():
+            if webhook.destination not in self._lanes:
+                health = known.get(webhook.destination, Destination())
+                self._lanes[webhook.destination] = self._lane(webhook, health)
+        for name, count in (await store.waiting(tuple(self._webhooks))).items():
+            if count and wake(self._webhooks[name]):
+                self._lane_of(name).wake()
+
+    def wake(self, names: Iterable[str]) -> None:
+        """These webhooks have new deliveries."""
+        for name in names:
+            self._lane_of(name).wake()
+
+    def health(self, name: str) -> Destination:
+        """How the destination of the webhook ``name`` fares."""
+        return self._lane_of(name).health
+
+    def paused(self) -> dict[str, str]:
+        """The webhooks whose destination is paused, and why."""
+        return {name: health.reason for name in self._webhooks if (health := self.health(name)).paused}
+
+    async def resume(self, name: str) -> None:
+        """Go on with the destination of the webhook ``name``."""
+        await self._lane_of(name).resume()
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call ``watcher`` for each saved attempt until the returned function is called."""
+        self._watchers.add(watcher)
+        return lambda: self._watchers.discard(watcher)
+
+    async def stop(self) -> None:
+        """Claim nothing more, and let what is in flight end."""
+        await asyncio.gather(*(lane.stop(STOP_GRACE) for lane in self._lanes.values()))
+
+    def _lane_of(self, name: str) -> Lane:
+        return self._lanes[self._webhooks[name].destination]
+
+    def _lane(self, webhook: Webhook, health: Destination) -> Lane:
+        sharing = {
+            other.name: other for other in self._webhooks.values() if other.destination == webhook.destination
+        }
+        return Lane(
+            webhook.destination,
+            sharing,
+            url=self._locate(webhook),
+            pace=Pace(_strictest(other.rates for other in sharing.values())),
+            service=self._service(webhook),
+            health=health,
+            engine=self._engine,
+        )
+
+    def _service(self, webhook: Webhook) -> Service:
+        """A service's own rate counts only calls to its own hosts, so a proxy or a fake has a service to itself."""
+        own_host = webhook.transport.recognises(webhook.url.reveal())
+        identity = webhook.transport.name if own_host else webhook.destination
+        rates = parse_rates(webhook.transport.service_rate) if own_host else ()
+        return self._services.setdefault(identity, Service(Pace(rates)))
+
+    def _settled(self, delivery: Delivery, attempt: Attempt) -> None:
+        self._observe(delivery, attempt)
+        for watcher in tuple(self._watchers):
+            watcher(delivery, attempt)
+
+
+def _strictest(rates: Iterable[tuple[Rate, ...]]) -> tuple[Rate, ...]:
+    """Webhooks that share a destination share its rate: every limit that one of them names holds."""
+    return tuple({rate for of_one in rates for rate in of_one})

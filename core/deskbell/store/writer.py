@@ -1,0 +1,131 @@
+"""Group commit: one thread owns the one connection that writes, and jobs that wait together share a commit.
+
+A commit to disk costs about the same whatever it carries, so the batch finds its own size: while one commit
+runs, the next jobs gather. The event loop never waits for the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from deskbell.errors import StoreError
+
+T = TypeVar("T")
+Job = Callable[[sqlite3.Connection], T]
+"""Runs inside a transaction, perhaps twice: it changes nothing but the database."""
+
+_LARGEST_BATCH = 512
+LINGER = 0.020
+"""Seconds that a job without urgency waits for company."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    job: Job[Any]
+    future: asyncio.Future[Any]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    future: asyncio.Future[Any]
+    value: Any
+    error: Exception | None = None
+
+
+class GroupWriter:
+    """Runs jobs in the order in which they were submitted. Create it on the loop that awaits the results."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        self._waiting: list[_Submitted] = []
+        self._urgent = 0
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="deskbell-writer")
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that no transaction has taken yet."""
+        return len(self._waiting)
+
+    def submit(self, job: Job[T], *, urgent: bool = True) -> asyncio.Future[T]:
+        """The future resolves after the commit that covers ``job``, with its result.
+
+        A job that is not ``urgent`` may linger for 20 ms; it rides along with any urgent one.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        with self._changed:
+            if self._closing:
+                raise StoreError("the store is closed")
+            self._waiting.append(_Submitted(job, future, urgent))
+            self._urgent += urgent
+            if urgent or len(self._waiting) == 1:
+                self._changed.notify()
+        return future
+
+    async def close(self) -> None:
+        """Finish what is waiting, then end the thread. The connection stays open."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            done = self._commit(batch)
+            self._loop.call_soon_threadsafe(_resolve, done)
+
+    def _take(self) -> list[_Submitted]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(lambda: self._urgent or self._closing, timeout=LINGER)
+            batch = self._waiting[:_LARGEST_BATCH]
+            del self._waiting[:_LARGEST_BATCH]
+            self._urgent -= sum(submitted.urgent for submitted in batch)
+            return batch
+
+    def _commit(self, batch: list[_Submitted]) -> list[_Done]:
+        try:
+            return self._transact(batch)
+        except sqlite3.OperationalError as error:
+            # The disk is full, read-only, locked or broken: no job's own fault, so no use in trying each alone.
+            _log.error("the store cannot be written: %s", error)
+            failure = StoreError(f"the store cannot be written: {error}")
+            return [_Done(submitted.future, None, failure) for submitted in batch]
+        except Exception as error:  # noqa: BLE001 - one bad job must not take the others with it
+            if len(batch) == 1:
+                return [_Done(batch[0].future, None, error)]
+            middle = len(batch) // 2
+            return self._commit(batch[:middle]) + self._commit(batch[middle:])
+
+    def _transact(self, batch: list[_Submitted]) -> list[_Done]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            done = [_Done(submitted.future, submitted.job(self._connection)) for submitted in batch]
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return done
+
+
+def _resolve(done: list[_Done]) -> None:
+    for each in done:
+        if each.future.cancelled():
+            continue
+        if each.error is None:
+            each.future.set_result(each.value)
+        else:
+            each.future.set_exception(each.error)
