@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import os
 import socket
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from .egress import EgressPolicy
@@ -27,19 +28,38 @@ USER_AGENT = "deskbell (https://pypi.org/project/deskbell/)"
 class RefusedAddressError(OSError):
     """The egress policy refuses this address."""
 
+    def __init__(self, refusal: str) -> None:
+        # A name may have several addresses: only errors that read alike come out as they are, not as a summary.
+        super().__init__("refused by the egress policy")
+        self.refusal = refusal
+
 
 class Client:
-    """Sends requests for transports. Use it as an async context manager."""
+    """Sends requests for transports. Use it as an async context manager.
 
-    def __init__(self, egress: EgressPolicy) -> None:
+    ``timeout`` (seconds) is for one whole request, from the name's lookup to the last byte of the answer.
+    ``resolver`` looks names up (default: the system's); whatever it answers, the egress policy decides.
+    """
+
+    def __init__(
+        self,
+        egress: EgressPolicy,
+        *,
+        timeout: float = ATTEMPT_TIMEOUT,
+        resolver: AbstractResolver | None = None,
+    ) -> None:
         self._egress = egress
+        self._resolver = resolver
+        self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(CONNECT_TIMEOUT, timeout / 2))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_AT_ONCE, socket_factory=self._guarded_socket),
+            connector=aiohttp.TCPConnector(
+                limit=_AT_ONCE, resolver=self._resolver, socket_factory=self._guarded_socket
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=ATTEMPT_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+            timeout=self._timeout,
             headers={"User-Agent": USER_AGENT},
             auto_decompress=False,
             trust_env=False,
@@ -66,14 +86,14 @@ class Client:
                 headers={"Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
             ) as answer:
-                content = await answer.content.read(LONGEST_ANSWER) if answer.content else b""
+                content = b""
                 while len(content) < LONGEST_ANSWER and not answer.content.at_eof():
                     content += await answer.content.read(LONGEST_ANSWER - len(content))
                 found = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, found, content)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # `from None`: the originals carry the URL, which is a secret.
-            raise SendError(_reason(error)) from None
+            raise SendError(_reason(error, self._timeout)) from None
 
     def _guarded_socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
@@ -82,31 +102,24 @@ class Client:
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, timeout: aiohttp.ClientTimeout) -> str:
     """What went wrong, in words that hold no URL."""
-    if refused := _cause(error, RefusedAddressError):
-        return f"refused to connect: {refused}"
-    if isinstance(error, asyncio.TimeoutError):
-        return f"no complete answer within {ATTEMPT_TIMEOUT:g} s"
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return "the certificate of the service cannot be trusted"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"the name {error.host} cannot be resolved"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return (
-            f"cannot connect to {error.host}:{error.port}: {error.os_error.strerror or type(error).__name__}"
-        )
-    if isinstance(error, aiohttp.InvalidURL | ValueError):
-        return "the URL of the webhook cannot be used"
-    return f"the connection failed: {type(error).__name__}"
-
-
-def _cause(error: BaseException | None, kind: type[Exception]) -> BaseException | None:
-    seen = 0
-    while error is not None and seen < 8:
-        if isinstance(error, kind):
-            return error
-        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, kind):
-            return error.os_error
-        error, seen = error.__cause__ or error.__context__, seen + 1
-    return None
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "the certificate of the service cannot be trusted"
+        case aiohttp.ClientConnectorSSLError(host=host, port=port, os_error=cause):
+            return f"no secure connection with {host}:{port}: {getattr(cause, 'reason', None) or 'it failed'}"
+        case aiohttp.ClientConnectorDNSError(host=host):
+            return f"the name {host} cannot be resolved"
+        case aiohttp.ClientConnectorError(os_error=RefusedAddressError(refusal=refusal)):
+            return f"refused to connect: {refusal}"
+        case aiohttp.ClientConnectorError(host=host, port=port, os_error=cause):
+            return f"cannot connect to {host}:{port}: {os.strerror(cause.errno) if cause.errno else cause}"
+        case aiohttp.ConnectionTimeoutError():
+            return f"no connection within {timeout.sock_connect:g} s"
+        case TimeoutError():
+            return f"no complete answer within {timeout.total:g} s"
+        case aiohttp.NonHttpUrlClientError() | ValueError():
+            return "the URL of the webhook, or a header for it, cannot be used"
+        case _:
+            return f"the connection failed: {type(error).__name__}"

@@ -30,6 +30,10 @@ class EventError(DeskbellError):
         self.faults = tuple(faults)
 
 
+class SignatureError(DeskbellError):
+    """The sender's fault: the request is not signed, or not rightly. The text is for the log, never for the answer."""
+
+
 class ConfigError(DeskbellError):
     """The owner's fault: the configuration cannot be used. The text lists every problem found."""
 

@@ -55,6 +55,11 @@ class Webhook:
         return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
     @property
+    def secret_options(self) -> tuple[Secret, ...]:
+        """The options that must not print."""
+        return tuple(value for _, value in self.options if isinstance(value, Secret) and value)
+
+    @property
     def demo(self) -> bool:
         """True when deskbell plays this webhook's service itself."""
         return self.url.reveal().startswith(DEMO_SCHEME)
@@ -91,3 +96,10 @@ class Config:
     def active_webhooks(self) -> tuple[Webhook, ...]:
         """Those that are enabled, in the order of the file."""
         return tuple(webhook for webhook in self.webhooks if webhook.enabled)
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """Everything that must never print: URLs, tokens, signing secrets, secret options."""
+        sources = [(*source.tokens, *source.signing_secrets) for source in self.sources.values()]
+        webhooks = [(webhook.url, *webhook.secret_options) for webhook in self.webhooks if not webhook.demo]
+        return tuple(secret for group in (*sources, *webhooks) for secret in group if secret)

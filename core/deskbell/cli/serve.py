@@ -27,13 +27,18 @@ _log = logging.getLogger("deskbell")
 @click.option("--listen", metavar="HOST:PORT", help="Listen here instead; port 0 picks a free one.")
 def command(config_path: Path, listen: str | None) -> None:
     """Accept events and deliver them, until SIGTERM or Ctrl+C."""
-    from deskbell.log import configure_logging
+    from deskbell.log import configure_logging, protect
 
     configure_logging()
     setting = read_setting(config_path)
     config = setting.config()
+    protect(*config.secrets)
     for problem in setting.loaded.problems:
         _log.warning("%s", problem)
+    for broken in setting.plugins.broken:
+        _log.warning(
+            "plugin %s is not loaded: %s; `deskbell plugins` says what to do", broken.name, broken.reason
+        )
     if listen is not None:
         host, port = _place(listen)
         config = replace(config, host=host, port=port)
@@ -43,12 +48,16 @@ def command(config_path: Path, listen: str | None) -> None:
 
 async def _serve(config: Config, setting: Setting) -> None:
     from deskbell.app import serving
+    from deskbell.metrics import Metrics
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
-    async with serving(config, setting.plugins, setting.metrics) as door:
+    plugins = setting.plugins
+    metrics = Metrics(action for source in plugins.sources.values() for action in source.actions)
+    plugins.register("metrics", metrics)
+    async with serving(config, plugins, metrics) as door:
         _announce(door, config)
         await stop.wait()
         _log.info("stopping: what is in flight may end, the rest waits in the store")

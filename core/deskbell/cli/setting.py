@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deskbell.config import Loaded
-    from deskbell.metrics import Metrics
     from deskbell.plugins import Plugins
     from deskbell.settings import Config, Webhook
 
@@ -38,7 +37,6 @@ class Setting:
     """The plugins that are there, and what became of the config with them."""
 
     plugins: Plugins
-    metrics: Metrics
     loaded: Loaded
 
     def config(self) -> Config:
@@ -55,8 +53,9 @@ class Setting:
 def read_setting(config_path: Path) -> Setting:
     """Load the plugins, then the config."""
     from deskbell.config import load_config, read_plugins_dir
+    from deskbell.plugins import load_plugins
 
-    plugins, metrics = load_all_plugins(read_plugins_dir(config_path))
+    plugins = load_plugins(plugins_dir=read_plugins_dir(config_path, os.environ))
     loaded = load_config(
         config_path,
         transports=plugins.transports,
@@ -64,17 +63,7 @@ def read_setting(config_path: Path) -> Setting:
         broken={broken.name: broken.reason for broken in plugins.broken},
         environ=os.environ,
     )
-    return Setting(plugins, metrics, loaded)
-
-
-def load_all_plugins(plugins_dir: Path | None = None) -> tuple[Plugins, Metrics]:
-    """Every plugin but those that DESKBELL_DISABLE_PLUGINS names."""
-    from deskbell.metrics import Metrics
-    from deskbell.plugins import load_plugins
-
-    metrics = Metrics()
-    plugins = load_plugins(plugins_dir=plugins_dir, own={"metrics": metrics})
-    return plugins, metrics
+    return Setting(plugins, loaded)
 
 
 def webhook_named(config: Config, name: str) -> Webhook:

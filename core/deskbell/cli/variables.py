@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 
-from .setting import UNKNOWN_NAME, load_all_plugins
+from .setting import UNKNOWN_NAME, config_option, read_setting
 
 
 @click.command()
 @click.argument("source", required=False)
-def command(source: str | None) -> None:
+@config_option
+def command(source: str | None, config_path: Path) -> None:
     """Every %variable% with a sample value; with SOURCE, those of its adapter too."""
     from deskbell.event import VARIABLES
 
-    sources = load_all_plugins()[0].sources
+    sources = read_setting(config_path).plugins.sources
     if source is not None and source not in sources:
         click.echo(f"deskbell: there is no source '{source}'; there are: {', '.join(sources)}", err=True)
         sys.exit(UNKNOWN_NAME)

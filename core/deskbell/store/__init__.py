@@ -87,8 +87,8 @@ class Store(Protocol):
     ) -> Claimed | None:
         """Make the oldest ready delivery of ``webhooks`` ``sending``, its attempt counted; None when there is none.
 
-        Rows due from before ``oldest`` die of age. ``avoid`` names a delivery whose ticket is left out if
-        another ticket has a row.
+        Rows due from before ``oldest`` die of age. ``avoid`` names a delivery that just failed: the next ticket
+        after it has its turn, round and round; its own only if there is no other.
         """
 
     def save(
@@ -110,7 +110,7 @@ class Store(Protocol):
         """Hold the ready deliveries of other webhooks, free the held ones of these. How many are held."""
 
     async def resume(self, destination: str, webhooks: Sequence[str], *, now: datetime) -> None:
-        """Forget the destination's troubles; the age of its ready deliveries starts anew."""
+        """Forget the destination's troubles; age and setbacks of its ready deliveries start anew."""
 
     async def destinations(self) -> Mapping[str, Destination]:
         """Every destination that is not simply active."""

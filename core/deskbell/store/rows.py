@@ -20,6 +20,11 @@ EVENT = "e.source, e.variables, e.received_at"
 """The further columns that ``event`` reads, after those of ``DELIVERY``."""
 
 
+def text(value: str) -> str:
+    """``value`` as SQLite can hold it: a lone surrogate, which is no character, becomes its escape."""
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
 def seconds(at: datetime | None) -> float | None:
     """A time as it is stored."""
     return at.timestamp() if at else None

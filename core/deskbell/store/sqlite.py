@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import heapq
 import json
+import logging
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Self
 
-from deskbell.delivery import Attempt, Delivery, Destination, State
-from deskbell.delivery import claim as claimed
-from deskbell.delivery import expire as expired
+from deskbell.delivery import Attempt, Delivery, Destination, claim, expire
 from deskbell.errors import StoreBusyError
 from deskbell.event import TicketEvent
 from deskbell.settings import Webhook
@@ -24,24 +25,21 @@ from .writer import GroupWriter
 
 MAX_WAITING = 4096
 """Jobs that may wait for a commit before new events are refused."""
+_BURIED_AT_ONCE = 500
+"""Rows that die of age in one transaction: other lanes and new events wait no longer."""
 
 _ACTIVE = Destination()
 _SETTLE = (
     "UPDATE delivery SET state = ?, attempts = ?, setbacks = ?, reason = ?, receipt = ?, next_at = ?"
     " WHERE id = ? AND state = 'sending'"
 )
-_OLDEST_READY = (
+_READY = "SELECT id, order_key, due_from FROM delivery WHERE webhook = ? AND state = 'ready' ORDER BY id"
+_CLAIMED = (
     f"SELECT {rows.DELIVERY}, {rows.EVENT}"  # noqa: S608 - constants of rows.py, no input
-    " FROM delivery d JOIN event e ON e.seq = d.event WHERE d.id ="
-    " (SELECT min(id) FROM delivery WHERE webhook = ? AND state = 'ready')"
+    " FROM delivery d JOIN event e ON e.seq = d.event WHERE d.id = ?"
 )
-_OLDEST_READY_ELSEWHERE = (
-    f"SELECT {rows.DELIVERY}, {rows.EVENT}"  # noqa: S608 - likewise
-    " FROM delivery d JOIN event e ON e.seq = d.event"
-    " WHERE d.webhook = ? AND d.state = 'ready'"
-    " AND d.order_key <> coalesce((SELECT order_key FROM delivery WHERE id = ?), '')"
-    " ORDER BY d.id LIMIT 1"
-)
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteStore:
@@ -75,29 +73,16 @@ class SqliteStore:
         if self._writer.waiting >= MAX_WAITING:
             raise StoreBusyError("too many events are waiting for the disk")
         digest = hashlib.sha256(raw).digest() if key is not None else None
-        variables = json.dumps(dict(event.variables))
 
         def job(connection: sqlite3.Connection) -> Added | KeyReusedError:
             if key is not None and (known := _known(connection, event.source, key, digest)):
                 return known
-            received_at = event.received_at.timestamp()
-            sequence = connection.execute(
-                "INSERT INTO event (id, source, idempotency_key, body_sha256, raw, action, ticket, variables,"
-                " received_at, deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (event.id, event.source, key, digest, raw, event.action, event.ticket, variables,
-                 received_at, len(webhooks)),
-            ).lastrowid  # fmt: skip
-            order_key = f"{event.source}\n{event.ticket}" if event.ticket else event.id
-            connection.executemany(
-                "INSERT INTO delivery (event, webhook, transport, order_key, state, due_from)"
-                " VALUES (?, ?, ?, ?, 'ready', ?)",
-                [(sequence, hook.name, hook.transport.name, order_key, received_at) for hook in webhooks],
-            )
+            sequence = _insert_event(connection, event, raw, key=key, digest=digest, deliveries=len(webhooks))
+            _insert_deliveries(connection, event, sequence, webhooks)
             if facts is not None:
                 connection.execute(
-                    "INSERT OR REPLACE INTO ticket (source, ticket, priority, department, subject)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (event.source, event.ticket, facts.priority, facts.department, facts.subject),
+                    "INSERT OR REPLACE INTO ticket (source, ticket, facts) VALUES (?, ?, ?)",
+                    (event.source, rows.text(event.ticket), json.dumps(asdict(facts))),
                 )
             return Added(event.id, len(webhooks))
 
@@ -112,10 +97,9 @@ class SqliteStore:
 
         def job(connection: sqlite3.Connection) -> TicketFacts:
             row = connection.execute(
-                "SELECT priority, department, subject FROM ticket WHERE source = ? AND ticket = ?",
-                (source, ticket),
+                "SELECT facts FROM ticket WHERE source = ? AND ticket = ?", (source, rows.text(ticket))
             ).fetchone()
-            return TicketFacts(*row) if row else TicketFacts()
+            return TicketFacts(**json.loads(row[0])) if row else TicketFacts()
 
         return await self._writer.submit(job)
 
@@ -124,14 +108,17 @@ class SqliteStore:
     ) -> Claimed | None:
         """See ``Store.claim``."""
 
-        def job(connection: sqlite3.Connection) -> Claimed | None:
-            while (found := _next_ready(connection, webhooks, avoid)) is not None:
-                if found.delivery.due_from >= oldest:
-                    return _take(connection, found)
-                _bury(connection, expired(found.delivery))
-            return None
+        def job(connection: sqlite3.Connection) -> tuple[Claimed | None, int]:
+            number, old = _choose(connection, webhooks, oldest=oldest.timestamp(), avoid=avoid)
+            _bury(connection, old)
+            return None if number is None else _take(connection, number), len(old)
 
-        return await self._writer.submit(job)
+        while True:
+            claimed, buried = await self._writer.submit(job)
+            if buried:
+                _log.error("%d deliveries to %s are dead: too old", buried, ", ".join(webhooks))
+            if buried < _BURIED_AT_ONCE:
+                return claimed
 
     def save(
         self, delivery: Delivery, attempt: Attempt, destination: tuple[str, Destination] | None
@@ -145,7 +132,7 @@ class SqliteStore:
                 "INSERT INTO attempt (delivery, number, started_at, seconds, outcome, detail, payload)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (delivery.id, attempt.number, attempt.started_at.timestamp(), attempt.seconds,
-                 type(attempt.outcome).__name__, attempt.outcome.detail, attempt.payload),
+                 type(attempt.outcome).__name__, rows.text(attempt.outcome.detail), rows.text(attempt.payload)),
             )  # fmt: skip
             if destination is not None:
                 _remember(connection, *destination)
@@ -155,7 +142,8 @@ class SqliteStore:
 
     async def release(self, delivery: Delivery) -> None:
         """See ``Store.release``."""
-        await self._writer.submit(lambda connection: _settle(connection, delivery))
+        # Shielded: a lane that is cancelled here must not leave the row `sending`.
+        await asyncio.shield(self._writer.submit(lambda connection: _settle(connection, delivery)))
 
     async def recover(self) -> int:
         """See ``Store.recover``: ``delivery.recover`` on every row at once."""
@@ -192,7 +180,8 @@ class SqliteStore:
         def job(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM destination WHERE id = ?", (destination,))
             connection.executemany(
-                "UPDATE delivery SET due_from = ?, next_at = NULL WHERE webhook = ? AND state = 'ready'",
+                "UPDATE delivery SET due_from = ?, setbacks = 0, next_at = NULL"
+                " WHERE webhook = ? AND state = 'ready'",
                 [(now.timestamp(), webhook) for webhook in webhooks],
             )
 
@@ -224,8 +213,7 @@ class SqliteStore:
     async def close(self) -> None:
         """See ``Store.close``. The write-ahead log is folded into the file."""
         await self._writer.close()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._connection.close()
+        await asyncio.to_thread(self._connection.close)
         self._lock_file.close()
 
 
@@ -234,52 +222,106 @@ def _known(
 ) -> Added | KeyReusedError | None:
     row = connection.execute(
         "SELECT id, deliveries, body_sha256 FROM event WHERE source = ? AND idempotency_key = ?",
-        (source, key),
+        (source, rows.text(key)),
     ).fetchone()
     if row is None:
         return None
     return Added(row[0], row[1], replayed=True) if row[2] == digest else KeyReusedError()
 
 
-def _next_ready(connection: sqlite3.Connection, webhooks: Sequence[str], avoid: int | None) -> Claimed | None:
-    """The oldest ready row of ``webhooks``; of another ticket than ``avoid``'s where there is one."""
-    found = None
-    if avoid is not None:
-        found = _oldest(
-            connection.execute(_OLDEST_READY_ELSEWHERE, (name, avoid)).fetchone() for name in webhooks
+def _insert_event(
+    connection: sqlite3.Connection,
+    event: TicketEvent,
+    raw: bytes,
+    *,
+    key: str | None,
+    digest: bytes | None,
+    deliveries: int,
+) -> int | None:
+    return connection.execute(
+        "INSERT INTO event (id, source, idempotency_key, body_sha256, raw, action, ticket, variables,"
+        " received_at, deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (event.id, event.source, key and rows.text(key), digest, raw, rows.text(event.action),
+         rows.text(event.ticket), json.dumps(dict(event.variables)), rows.seconds(event.received_at), deliveries),
+    ).lastrowid  # fmt: skip
+
+
+def _insert_deliveries(
+    connection: sqlite3.Connection, event: TicketEvent, sequence: int | None, webhooks: Sequence[Webhook]
+) -> None:
+    order_key = rows.text(f"{event.source}\n{event.ticket}") if event.ticket else event.id
+    due_from = rows.seconds(event.received_at)
+    connection.executemany(
+        "INSERT INTO delivery (event, webhook, transport, order_key, state, due_from)"
+        " VALUES (?, ?, ?, ?, 'ready', ?)",
+        [(sequence, webhook.name, webhook.transport.name, order_key, due_from) for webhook in webhooks],
+    )
+
+
+def _choose(
+    connection: sqlite3.Connection, webhooks: Sequence[str], *, oldest: float, avoid: int | None
+) -> tuple[int | None, list[int]]:
+    """The row to take; and those, met on the way, that are due from before ``oldest``.
+
+    It is the oldest row of its ticket, even as a probe: the order within a ticket holds.
+    """
+    avoided = _order_key(connection, avoid) if avoid is not None else ""
+    old = list[int]()
+    passed = dict[str, int]()
+    for number, ticket, due_from in _ready(connection, webhooks):
+        if due_from < oldest:
+            old.append(number)
+            if len(old) == _BURIED_AT_ONCE:
+                return None, old
+        elif avoid is None:
+            return number, old
+        elif ticket not in passed:
+            if number > avoid and ticket != avoided:
+                return number, old
+            passed[ticket] = number
+    others = [number for ticket, number in passed.items() if ticket != avoided]
+    return next(iter(others or passed.values()), None), old
+
+
+def _ready(connection: sqlite3.Connection, webhooks: Sequence[str]) -> Iterator[tuple[int, str, float]]:
+    """Id, ticket and ``due_from`` of the ready rows, oldest first. It reads no further than it is asked."""
+    return heapq.merge(*(connection.execute(_READY, (webhook,)) for webhook in webhooks))
+
+
+def _order_key(connection: sqlite3.Connection, number: int) -> str:
+    row = connection.execute("SELECT order_key FROM delivery WHERE id = ?", (number,)).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _bury(connection: sqlite3.Connection, old: Iterable[int]) -> None:
+    for number in old:
+        dead = expire(_claimed(connection, number).delivery)
+        connection.execute(
+            "UPDATE delivery SET state = ?, reason = ?, next_at = ? WHERE id = ?",
+            (dead.state, dead.reason, rows.seconds(dead.next_at), number),
         )
-    if found is None:
-        found = _oldest(connection.execute(_OLDEST_READY, (name,)).fetchone() for name in webhooks)
-    if found is None:
-        return None
-    delivery = rows.delivery(found)
-    return Claimed(delivery, rows.event(found, delivery))
 
 
-def _oldest(candidates: Iterable[rows.Row | None]) -> rows.Row | None:
-    return min((row for row in candidates if row is not None), key=lambda row: int(row[0]), default=None)
-
-
-def _take(connection: sqlite3.Connection, found: Claimed) -> Claimed:
-    taken = claimed(found.delivery)
+def _take(connection: sqlite3.Connection, number: int) -> Claimed:
+    found = _claimed(connection, number)
+    taken = claim(found.delivery)
     connection.execute(
-        "UPDATE delivery SET state = 'sending', attempts = ? WHERE id = ?", (taken.attempts, taken.id)
+        "UPDATE delivery SET state = ?, attempts = ? WHERE id = ?", (taken.state, taken.attempts, number)
     )
     return Claimed(taken, found.event)
 
 
-def _bury(connection: sqlite3.Connection, delivery: Delivery) -> None:
-    connection.execute(
-        "UPDATE delivery SET state = ?, reason = ?, next_at = NULL WHERE id = ?",
-        (State.DEAD, delivery.reason, delivery.id),
-    )
+def _claimed(connection: sqlite3.Connection, number: int) -> Claimed:
+    row = connection.execute(_CLAIMED, (number,)).fetchone()
+    delivery = rows.delivery(row)
+    return Claimed(delivery, rows.event(row, delivery))
 
 
 def _settle(connection: sqlite3.Connection, delivery: Delivery) -> bool:
     cursor = connection.execute(
         _SETTLE,
-        (delivery.state, delivery.attempts, delivery.setbacks, delivery.reason, delivery.receipt,
-         rows.seconds(delivery.next_at), delivery.id),
+        (delivery.state, delivery.attempts, delivery.setbacks, rows.text(delivery.reason),
+         rows.text(delivery.receipt), rows.seconds(delivery.next_at), delivery.id),
     )  # fmt: skip
     return cursor.rowcount == 1
 
@@ -291,6 +333,6 @@ def _remember(connection: sqlite3.Connection, identity: str, destination: Destin
     connection.execute(
         "INSERT OR REPLACE INTO destination (id, until, reason, paused, failures, refusals, last_failed)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (identity, rows.seconds(destination.until), destination.reason, destination.paused,
+        (identity, rows.seconds(destination.until), rows.text(destination.reason), destination.paused,
          destination.failures, destination.refusals, destination.last_failed),
     )  # fmt: skip

@@ -21,8 +21,6 @@ Job = Callable[[sqlite3.Connection], T]
 """Runs inside a transaction, perhaps twice: it changes nothing but the database."""
 
 _LARGEST_BATCH = 512
-LINGER = 0.020
-"""Seconds that a job without urgency waits for company."""
 
 _log = logging.getLogger(__name__)
 
@@ -42,16 +40,22 @@ class _Done:
 
 
 class GroupWriter:
-    """Runs jobs in the order in which they were submitted. Create it on the loop that awaits the results."""
+    """Runs jobs in the order in which they were submitted. Create it on the loop that awaits the results.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    ``linger``: seconds that a job without urgency waits for company.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, linger: float = 0.020) -> None:
         self._connection = connection
+        self._linger = linger
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
         self._waiting: list[_Submitted] = []
         self._urgent = 0
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="deskbell-writer")
+        self._trouble = ""
+        # A daemon: a disk that hangs must not keep the process from ending. Nothing unfinished was acknowledged.
+        self._thread = threading.Thread(target=self._run, name="deskbell-writer", daemon=True)
         self._thread.start()
 
     @property
@@ -62,7 +66,9 @@ class GroupWriter:
     def submit(self, job: Job[T], *, urgent: bool = True) -> asyncio.Future[T]:
         """The future resolves after the commit that covers ``job``, with its result.
 
-        A job that is not ``urgent`` may linger for 20 ms; it rides along with any urgent one.
+        A job that is not ``urgent`` may linger; it rides along with any urgent one. A job whose future is
+        cancelled before its turn does not run. ``StoreError`` when the database fails; what else the job
+        raises is its own.
         """
         future: asyncio.Future[T] = self._loop.create_future()
         with self._changed:
@@ -87,9 +93,10 @@ class GroupWriter:
             self._loop.call_soon_threadsafe(_resolve, done)
 
     def _take(self) -> list[_Submitted]:
+        """The next batch, when there is one; empty at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
-            self._changed.wait_for(lambda: self._urgent or self._closing, timeout=LINGER)
+            self._changed.wait_for(lambda: self._urgent or self._closing, timeout=self._linger)
             batch = self._waiting[:_LARGEST_BATCH]
             del self._waiting[:_LARGEST_BATCH]
             self._urgent -= sum(submitted.urgent for submitted in batch)
@@ -97,28 +104,55 @@ class GroupWriter:
 
     def _commit(self, batch: list[_Submitted]) -> list[_Done]:
         try:
-            return self._transact(batch)
-        except sqlite3.OperationalError as error:
-            # The disk is full, read-only, locked or broken: no job's own fault, so no use in trying each alone.
-            _log.error("the store cannot be written: %s", error)
-            failure = StoreError(f"the store cannot be written: {error}")
-            return [_Done(submitted.future, None, failure) for submitted in batch]
+            done = self._transact(batch)
         except Exception as error:  # noqa: BLE001 - one bad job must not take the others with it
+            if _is_the_databases(error):
+                return self._fail(batch, error)
             if len(batch) == 1:
                 return [_Done(batch[0].future, None, error)]
             middle = len(batch) // 2
             return self._commit(batch[:middle]) + self._commit(batch[middle:])
+        self._report("")
+        return done
 
     def _transact(self, batch: list[_Submitted]) -> list[_Done]:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            done = [_Done(submitted.future, submitted.job(self._connection)) for submitted in batch]
+            done = [
+                _Done(submitted.future, submitted.job(self._connection))
+                for submitted in batch
+                if not submitted.future.cancelled()
+            ]
             self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
         return done
+
+    def _fail(self, batch: list[_Submitted], error: Exception) -> list[_Done]:
+        trouble = f"the store cannot be written: {error}"
+        self._report(trouble)
+        return [_Done(submitted.future, None, StoreError(trouble)) for submitted in batch]
+
+    def _report(self, trouble: str) -> None:
+        """Say once what is wrong, and once that it is over: under load there are hundreds of batches a second."""
+        if trouble == self._trouble:
+            return
+        self._trouble = trouble
+        if trouble:
+            _log.error("%s", trouble)
+        else:
+            _log.warning("the store can be written again")
+
+
+def _is_the_databases(error: Exception) -> bool:
+    """True when no job can be to blame, so that each alone would fail, too.
+
+    The disk is full, read-only, locked or broken (``OperationalError``), or the file is damaged, for which
+    sqlite3 has no class of its own.
+    """
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
 
 def _resolve(done: list[_Done]) -> None:

@@ -62,11 +62,9 @@ CREATE TABLE destination (
     last_failed INTEGER
 ) STRICT;
 
-CREATE TABLE ticket (              -- what the events of a ticket last said
+CREATE TABLE ticket (
     source TEXT NOT NULL,
     ticket TEXT NOT NULL,
-    priority TEXT NOT NULL,
-    department TEXT NOT NULL,
-    subject TEXT NOT NULL,
+    facts TEXT NOT NULL,           -- JSON: what the events of the ticket last said
     PRIMARY KEY (source, ticket)
 ) STRICT, WITHOUT ROWID;

@@ -1,0 +1,115 @@
+"""``deskbell plugins``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .setting import config_option, read_setting
+
+if TYPE_CHECKING:
+    from deskbell.plugins import BrokenPlugin, PluginInfo, Plugins
+    from deskbell.settings import Config
+
+_HEADINGS = ("PLUGIN", "FROM", "PROVIDES", "USED BY")
+_NOT_LOADED = "NOT LOADED"
+
+
+@click.command()
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(config_path: Path, as_json: bool) -> None:
+    """Each plugin: where it comes from, what it provides, who uses it, or why it is broken."""
+    setting = read_setting(config_path)  # without a config, or with a wrong one, nobody uses anything
+    used_by = users_of(setting.loaded.config) if setting.loaded.config else {}
+    sys.exit(show_plugins(setting.plugins, used_by=used_by, as_json=as_json))
+
+
+def users_of(config: Config) -> dict[str, list[str]]:
+    """The webhooks and sources of the config by what they use, named as in ``transport discord``."""
+    used_by = defaultdict[str, list[str]](list)
+    for webhook in config.webhooks:
+        used_by[f"transport {webhook.transport.name}"].append(webhook.name)
+    for source in config.sources.values():
+        used_by[f"source {source.adapter.name}"].append(source.name)
+    return dict(used_by)
+
+
+def show_plugins(plugins: Plugins, *, used_by: Mapping[str, Sequence[str]], as_json: bool) -> int:
+    """Print every plugin, broken and disabled ones too; the exit code: 1 when one is broken.
+
+    ``used_by`` is keyed as in ``transport discord`` and ``source clientxcms``.
+    """
+    if as_json:
+        for entry in _entries(plugins, used_by):
+            click.echo(json.dumps(entry, ensure_ascii=False))
+    else:
+        _table(plugins, used_by)
+    return 1 if plugins.broken else 0
+
+
+def _entries(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    for info in plugins.loaded:
+        yield {
+            **_origin(info, "loaded"),
+            "transports": info.transports,
+            "sources": info.sources,
+            "hooks": info.hooks,
+            "used_by": _users(info, used_by),
+        }
+    for broken in plugins.broken:
+        yield {**_origin(broken, "broken"), "reason": broken.reason, "fix": broken.fix}
+    yield from (_origin(origin, "disabled") for origin in plugins.disabled)
+
+
+def _origin(plugin: Any, state: str) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "state": state,
+    }
+
+
+def _table(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> None:
+    rows = [
+        _HEADINGS,
+        *((info.name, str(info), _provided(info), _user_list(info, used_by)) for info in plugins.loaded),
+        *((broken.name, str(broken), _NOT_LOADED, "") for broken in plugins.broken),
+        *((origin.name, str(origin), "left out", "") for origin in plugins.disabled),
+    ]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    explained = {broken.name: broken for broken in plugins.broken}
+    for row in rows:
+        click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        if row[2] == _NOT_LOADED:
+            _explain(explained[row[0]])
+
+
+def _explain(broken: BrokenPlugin) -> None:
+    from deskbell.discovery import DISABLE_VARIABLE
+
+    click.echo(f"    {broken.reason}")
+    click.echo(f"    fix: {broken.fix}")
+    if DISABLE_VARIABLE not in broken.fix:
+        click.echo(f"    or leave it out: {DISABLE_VARIABLE}={broken.name}")
+
+
+def _provided(info: PluginInfo) -> str:
+    """``transport ntfy``, and which events it is told of."""
+    observed = [hook for hook in info.hooks if hook not in ("deskbell_transports", "deskbell_sources")]
+    return ", ".join([*info.provided(), *observed]) or "nothing"
+
+
+def _users(info: PluginInfo, used_by: Mapping[str, Sequence[str]]) -> list[str]:
+    return [user for provided in info.provided() for user in used_by.get(provided, ())]
+
+
+def _user_list(info: PluginInfo, used_by: Mapping[str, Sequence[str]]) -> str:
+    return ", ".join(_users(info, used_by)) or "-"

@@ -1,0 +1,76 @@
+"""What the documents say is true: links lead somewhere, commands and variables are all named."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deskbell
+from deskbell.cli import COMMANDS
+from deskbell.event import ACTION_WORDS, VARIABLES
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "plugins").glob("*/README.md")])
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def headings(page: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in headings(file), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_pages_name_nothing_of_a_developers_machine(page: Path) -> None:
+    assert not re.search(r"(?<![\w.])/(?:work|root|home)/", page.read_text("utf-8"))
+
+
+def test_the_readme_names_every_command() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert [name for name in COMMANDS if f"`{name}" not in readme] == []
+
+
+def test_the_configuration_page_names_every_variable_and_action() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    assert [name for name in VARIABLES if f"%{name}%" not in page] == []
+    assert [
+        word for word in {str(action) for action in ACTION_WORDS.values()} if f"`{word}`" not in page
+    ] == []
+
+
+def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
+
+
+def test_both_commands_of_the_readme_can_be_found_by_ci() -> None:
+    for program, ending in {"serve": "deskbell serve", "pytest": "pytest -q"}.items():
+        script = ROOT / ".ci" / "readme_command.py"
+        found = subprocess.run([sys.executable, script, program], capture_output=True, text=True, check=True)
+        assert found.stdout.strip().endswith(ending)
+
+
+def test_every_public_name_exists_and_is_documented() -> None:
+    for name in deskbell.__all__:
+        value = getattr(deskbell, name)
+        assert value is not None
+        if callable(value):
+            assert value.__doc__, f"deskbell.{name} has no docstring"
+
+
+def test_the_version_is_the_distributions() -> None:
+    from importlib.metadata import version
+
+    assert version("deskbell") == deskbell.__version__
