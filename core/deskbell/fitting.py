@@ -11,6 +11,7 @@ ELLIPSIS = "…"
 _URL = re.compile(r"https?://\S*")
 _JOINER = "\u200d"
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
+_FLAG_TAGS = range(0xE0020, 0xE0080)  # of the flags of Scotland, Wales, …
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _LONGEST_CLUSTER = 64  # combining marks can be stacked without end ("zalgo")
 
@@ -61,10 +62,10 @@ def _joined(raw: str, at: int) -> bool:
     if (
         _JOINER in (left, right)
         or unicodedata.combining(right)
-        or unicodedata.category(right) in ("Mn", "Me")
+        or unicodedata.category(right) in ("Mn", "Mc", "Me")
     ):
         return True
-    if ord(right) in _SKIN_TONES:
+    if ord(right) in _SKIN_TONES or ord(right) in _FLAG_TAGS:
         return True
     return ord(right) in _FLAG_LETTERS and _flag_letters_before(raw, at) % 2 == 1
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_RATE = re.compile(r"\s*(\d+)\s*/\s*(\d+(?:\.\d+)?)?\s*(s|sec|m|min|h)\s*", re.ASCII)
+_RATE = re.compile(r"\s*(\d{1,6})\s*/\s*(\d{1,6}(?:\.\d{1,6})?)?\s*(s|sec|m|min|h)\s*", re.ASCII)
 _SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 

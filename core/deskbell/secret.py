@@ -27,7 +27,7 @@ class Secret:
 
     def matches(self, candidate: str) -> bool:
         """Compare in constant time."""
-        return hmac.compare_digest(self._value.encode(), candidate.encode("utf-8", "surrogatepass"))
+        return hmac.compare_digest(_bytes(self._value), _bytes(candidate))
 
     def __bool__(self) -> bool:
         return bool(self._value)
@@ -57,4 +57,10 @@ class Secret:
             "type": "function-after",
             "function": {"type": "no-info", "function": cls},
             "schema": handler(str),
+            "serialization": {"type": "to-string", "when_used": "json"},  # the mask
         }
+
+
+def _bytes(text: str) -> bytes:
+    """What an environment or a JSON body holds need not be valid Unicode."""
+    return text.encode("utf-8", "surrogatepass")

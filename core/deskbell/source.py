@@ -12,7 +12,8 @@ from .errors import EventError, Fault
 from .event import VARIABLES, Action, TicketEvent, action_named
 from .strictjson import parse_json
 
-_LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)", re.ASCII | re.DOTALL)
+_NUMBER = re.compile(r"\d+", re.ASCII)
+_HOST = re.compile(r"\A[a-z][a-z0-9+.-]*://[^/]*", re.ASCII | re.IGNORECASE)
 _NATIVE_NAMES = frozenset(name.casefold() for name in VARIABLES)
 
 
@@ -75,12 +76,12 @@ class NativeSource(Source):
         variables, faults = dict[str, str](), list[Fault]()
         for key, value in request.json_object().items():
             name = key.strip().casefold()
-            if isinstance(value, (dict, list)):
-                if name in _NATIVE_NAMES:
-                    faults.append(Fault(key, "must be a string, a number or null"))
-            else:
+            if isinstance(value, (dict, list, bool)) and name in _NATIVE_NAMES:
+                faults.append(Fault(key, "must be a string, a number or null"))
+            elif not isinstance(value, (dict, list)):
                 variables[name] = scalar_text(value)
-        if not variables.get("action", "").strip():
+        wrong = {fault.path.strip().casefold() for fault in faults}
+        if not variables.get("action", "").strip() and "action" not in wrong:
             faults.append(Fault("action", "is required"))
         if faults:
             raise EventError("not a ticket event", faults=faults)
@@ -105,6 +106,7 @@ def scalar_text(value: Any) -> str:
 
 
 def last_number(url: str) -> str:
-    """The number that ends a link (``…/tickets/42?tab=1`` has 42), or nothing."""
-    found = _LAST_NUMBER.search(url.partition("?")[0].partition("#")[0])
-    return found[1] if found else ""
+    """The number that ends a link (``…/tickets/42?tab=1`` has 42), or nothing; a host or port is none."""
+    path = _HOST.sub("", url.strip().partition("?")[0].partition("#")[0])
+    numbers = _NUMBER.findall(path)
+    return numbers[-1] if numbers else ""

@@ -9,6 +9,7 @@ The rules, all of them here:
 - A variable whose name ends in ``url`` holds a link of the sender's and is written raw when it looks like
   one. A value inside a URL of the template is percent-encoded, for every transport: no escape survives there.
 - A value in a quoted line (``> %content%``) is quoted in all its lines.
+- A line of the template whose variables are all empty is left out, unless nothing would remain.
 - What is too long is cut in the longest values, before the escape, so that no escape sequence is split;
   never in the template's words, and a link is kept or left out whole.
 """
@@ -35,8 +36,8 @@ _PLACES = re.compile(f"[{VALUE}{LINK}]")
 _OPEN_URL = re.compile(r"(?:<https?://[^\s<>|]*|(?<!<)https?://[^\s<>]*)\Z")
 _URL_GOES_ON = re.compile(r"[^\s<>|]*\Z")
 _SAFE_LINK = re.compile(r"https?://[\w.:/?#@!$&',;=%+-]+", re.ASCII)
-_LINE_QUOTE = re.compile(r"(?:\A|\n)(> ?)[^\n]*\Z")
-_WORD = re.compile(r"%([A-Za-z_][A-Za-z0-9_]*)%")
+_LINE_QUOTE = re.compile(r"(?:\A|\n)(?!>>>)(> ?)[^\n]*\Z")
+_WORD = re.compile(r"%([^\W\d]\w*)%")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
 
 
@@ -120,46 +121,22 @@ class Template:
         link: Escape = str,
     ) -> Fitted:
         """Render, and cut what exceeds ``limit`` units of ``measure``. See ``Notice.text``."""
-        literals = _treated(self, literal) if literal else self.literals
+        template = self._filled(values)
+        literals = _treated(template, literal) if literal else template.literals
         # An escape never shortens: what is longer than the limit will be cut anyway, so do not escape it all.
-        raws = [slot.raw(values)[: limit + 1] for slot in self.slots]
-        rendered = [slot.render(raw, escape, link) for slot, raw in zip(self.slots, raws, strict=True)]
+        raws = [slot.raw(values)[: limit + 1] for slot in template.slots]
+        rendered = [slot.render(raw, escape, link) for slot, raw in zip(template.slots, raws, strict=True)]
         text = _weave(literals, rendered)
         if measure(text) <= limit:
             return Fitted(text)
-        return self._squeeze(literals, raws, rendered, escape=escape, link=link, limit=limit, measure=measure)
+        return _squeeze(
+            template.slots, literals, raws, rendered, escape=escape, link=link, limit=limit, measure=measure
+        )
 
-    def _squeeze(
-        self,
-        literals: Sequence[str],
-        raws: Sequence[str],
-        rendered: list[str],
-        *,
-        escape: Escape,
-        link: Escape,
-        limit: int,
-        measure: Measure,
-    ) -> Fitted:
-        room = limit - sum(map(measure, literals))
-        if room < 0:  # `check` refuses such a template; cutting it beats losing the event
-            return Fitted(cut("".join(literals), str, limit, measure), tuple(sorted(self.variables)))
-        shortened = list[int]()
-        for index, slot in enumerate(self.slots):
-            if slot.fixed(raws[index]):
-                size = measure(rendered[index])
-                if size > room:
-                    rendered[index], size = "", 0
-                    shortened.append(index)
-                room -= size
-        loose = [index for index, slot in enumerate(self.slots) if not slot.fixed(raws[index])]
-        share = share_out([measure(rendered[index]) for index in loose], room)
-        for index in loose:
-            if measure(rendered[index]) > share:
-                render = partial(self.slots[index].render, escape=escape, link=link)
-                rendered[index] = cut(raws[index], render, share, measure)
-                shortened.append(index)
-        names = tuple(dict.fromkeys(name for index in sorted(shortened) for name in self.slots[index].names))
-        return Fitted(_weave(literals, rendered), names)
+    def _filled(self, values: Mapping[str, str]) -> Template:
+        """Without the lines that have nothing to say."""
+        empty = frozenset(name for name in self.variables if not values.get(name))
+        return _without_lines_of(self, empty) if empty else self
 
 
 def unknown_words(text: str, names: Iterable[str]) -> list[tuple[str, int]]:
@@ -191,6 +168,52 @@ def _slot(names: tuple[str, ...], literals: Sequence[str], slots: Sequence[Slot]
         inside_url=follows_url or _OPEN_URL.search(before) is not None,
         quote=line[1] if line else "",
     )
+
+
+@lru_cache(maxsize=1024)
+def _without_lines_of(template: Template, empty: frozenset[str]) -> Template:
+    used = _pattern(template.variables)
+    lines = template.source.split("\n")
+    kept = [
+        line for line in lines if not (names := used.findall(line)) or {*map(str.casefold, names)} - empty
+    ]
+    return Template.parse("\n".join(kept), template.variables) if "".join(kept).strip() else template
+
+
+def _squeeze(
+    slots: Sequence[Slot],
+    literals: Sequence[str],
+    raws: Sequence[str],
+    rendered: list[str],
+    *,
+    escape: Escape,
+    link: Escape,
+    limit: int,
+    measure: Measure,
+) -> Fitted:
+    room = limit - sum(map(measure, literals))
+    if room < 0:  # `check` refuses such a template; cutting it beats losing the event
+        return Fitted(cut("".join(literals), str, limit, measure), _names(slots))
+    shortened = list[int]()
+    for index, slot in enumerate(slots):
+        if slot.fixed(raws[index]):
+            size = measure(rendered[index])
+            if size > room:
+                rendered[index], size = "", 0
+                shortened.append(index)
+            room -= size
+    loose = [index for index, slot in enumerate(slots) if not slot.fixed(raws[index])]
+    share = share_out([measure(rendered[index]) for index in loose], room)
+    for index in loose:
+        if measure(rendered[index]) > share:
+            render = partial(slots[index].render, escape=escape, link=link)
+            rendered[index] = cut(raws[index], render, share, measure)
+            shortened.append(index)
+    return Fitted(_weave(literals, rendered), _names(slots[index] for index in sorted(shortened)))
+
+
+def _names(slots: Iterable[Slot]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for slot in slots for name in slot.names))
 
 
 @lru_cache(maxsize=1024)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, get_args, g
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
-from .notice import Notice
+from .notice import Notice, clean
 from .outcome import (
     Delivered,
     DestinationGone,
@@ -72,8 +72,8 @@ class Response:
             return None
 
     def words(self) -> str:
-        """Status and the service's words, on one short line."""
-        return f"{self.status} {' '.join(self.text().split())[:_WORDS_SHOWN]}".strip()
+        """Status and the service's words, on one short line that is safe to print."""
+        return f"{self.status} {' '.join(clean(self.text()).split())[:_WORDS_SHOWN]}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,26 +218,28 @@ def retry_after(response: Response, *, now: datetime | None = None) -> float | N
     value = response.headers.get("retry-after", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
         return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
+    if (at := _http_date(value)) is None:
         return None
-    if at.tzinfo is None:
-        return None
-    return max(0.0, (at - (now or _answered_at(response))).total_seconds())
+    # The service's own clock, so that a wrong one here does no harm.
+    answered_at = now or _http_date(response.headers.get("date", "")) or datetime.now(UTC)
+    return max(0.0, (at - answered_at).total_seconds())
 
 
 def seconds_in(value: Any) -> float | None:
     """``value`` as a usable wait: a finite number that is not negative. JSON bodies hold anything."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) and value >= 0 else None
-
-
-def _answered_at(response: Response) -> datetime:
-    """The service's own clock, so that a wrong one here does no harm."""
     try:
-        at = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return datetime.now(UTC)
+        seconds = float(value)
+    except OverflowError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _http_date(text: str) -> datetime | None:
+    """Any of the three forms of RFC 9110 §5.6.7, the oldest of which names no zone and means UTC."""
+    try:
+        at = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
     return at if at.tzinfo else at.replace(tzinfo=UTC)
