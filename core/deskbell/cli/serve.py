@@ -42,6 +42,7 @@ def command(config_path: Path, listen: str | None) -> None:
     if listen is not None:
         host, port = _place(listen)
         config = replace(config, host=host, port=port)
+
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(config, setting))
 

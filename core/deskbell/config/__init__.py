@@ -1,0 +1,17 @@
+"""config.yaml -> ``deskbell.settings.Config``, with every problem at its line and what to do about it."""
+
+from .load import Loaded, load_config, read_plugins_dir
+from .problem import Place, Problem, Severity, report, to_json
+from .service import parse_listen
+
+__all__ = [
+    "Loaded",
+    "Place",
+    "Problem",
+    "Severity",
+    "load_config",
+    "parse_listen",
+    "read_plugins_dir",
+    "report",
+    "to_json",
+]

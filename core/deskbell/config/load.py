@@ -1,0 +1,125 @@
+"""config.yaml -> Config: read, expand, validate, decode; all problems in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from deskbell.settings import Config
+from deskbell.source import NativeSource, Source
+from deskbell.transport import Transport
+
+from . import exhibit, service
+from .comments import cut_texts
+from .document import Document, UnreadableError, read_text, split_lines
+from .environment import expand
+from .findings import Findings, problems
+from .masking import Masks
+from .model import VERSION, ConfigFile
+from .problem import Problem
+from .scope import Scope
+from .sources import decode_sources
+from .validation import read_file
+from .webhooks import decode_webhooks
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """``config`` is None when ``problems`` has an error. Problems are in the order of the file."""
+
+    config: Config | None
+    problems: tuple[Problem, ...] = ()
+
+
+def load_config(
+    path: Path,
+    *,
+    transports: Mapping[str, Transport[Any]],
+    sources: Mapping[str, Source],
+    broken: Mapping[str, str] = MappingProxyType({}),
+    environ: Mapping[str, str],
+) -> Loaded:
+    """Read ``path``. Never raises for anything that is in the file, or because it is not there.
+
+    ``transports`` and ``sources`` (adapters) by name; ``broken`` has the reason of each plugin that did not load.
+    """
+    masks = Masks(transports.values())
+    try:
+        document = Document.parse(read_text(path), masks.is_secret)
+    except UnreadableError as error:
+        lines = exhibit.of_text(split_lines(error.text), masks)
+        return Loaded(None, problems(str(path), error.notes, masks, lines))
+    findings = Findings(document)
+    for note in (*document.notes, *cut_texts(document)):
+        findings.add(note)
+    data = expand(document.data, environ, findings)
+    masks.learn(data)
+    file = read_file(data, findings, _option_names(transports))
+    scope = Scope(
+        findings=findings,
+        folder=path.absolute().parent,
+        transports=transports,
+        adapters={NativeSource.name: NativeSource(), **sources},
+        broken=broken,
+    )
+    config = _decode(file, path, scope)
+    found = problems(str(path), findings.notes, masks, exhibit.of_document(document, masks))
+    return Loaded(None if findings.failed else config, found)
+
+
+def read_plugins_dir(path: Path, environ: Mapping[str, str]) -> Path | None:
+    """``plugins_dir`` alone: plugins are loaded before the config is decoded.
+
+    None when the file names none or cannot be read: ``load_config`` says why.
+    """
+    try:
+        document = Document.parse(read_text(path), lambda _: True)
+    except UnreadableError:
+        return None
+    value = document.data.get("plugins_dir") if isinstance(document.data, dict) else None
+    folder = expand(value, environ, Findings(document), ("plugins_dir",))
+    return path.absolute().parent / folder if folder and isinstance(folder, str) else None
+
+
+def _option_names(transports: Mapping[str, Transport[Any]]) -> frozenset[str]:
+    return frozenset(
+        name for transport in transports.values() for name in transport.options_type.model_fields
+    )
+
+
+def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
+    findings = scope.findings
+    vocabulary = decode_sources(file.sources or (), scope)
+    host, port = service.read_listen(file.server.listen if file.server else None, findings)
+    config = Config(
+        path=path,
+        host=host,
+        port=port,
+        store=service.read_store(file.store, scope.folder, findings),
+        timezone=service.read_timezone(file.timezone, findings),
+        date_format=service.read_date_format(file.date_format, findings),
+        egress=service.read_egress((file.egress and file.egress.allow) or (), findings),
+        sources=vocabulary.sources,
+        webhooks=decode_webhooks(file.webhooks or (), scope, vocabulary),
+        priorities=vocabulary.priorities,
+    )
+    _note_the_rest(file, scope)
+    return config
+
+
+def _note_the_rest(file: ConfigFile, scope: Scope) -> None:
+    findings = scope.findings
+    if file.version not in (None, VERSION):
+        findings.error(("version",), f"version: this deskbell reads version {VERSION}", f"version: {VERSION}")
+    if not file.sources and not findings.spoilt(("sources",)):
+        findings.warning(
+            (), "there are no sources: nobody can post events", "see sources: in docs/configuration.md"
+        )
+    if not file.webhooks and not findings.spoilt(("webhooks",)):
+        findings.warning((), "there are no webhooks: events are kept, and shown nowhere")
+    if file.plugins_dir and not (scope.folder / file.plugins_dir).is_dir():
+        message = f"plugins_dir: {findings.word(('plugins_dir',))} is no folder"
+        findings.warning(("plugins_dir",), message, "make it, or take the key out")

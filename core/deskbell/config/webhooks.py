@@ -1,0 +1,54 @@
+"""``webhooks:`` each one put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deskbell.secret import Secret
+from deskbell.settings import Webhook
+
+from .conditions import read_actions, read_when
+from .destination import read_destination_options, read_rates, read_transport, read_url
+from .message import read_template
+from .model import WebhookEntry
+from .problem import KeyPath
+from .scope import Scope, note_repeated
+from .vocabulary import Vocabulary
+
+
+def decode_webhooks(
+    entries: Sequence[WebhookEntry], scope: Scope, vocabulary: Vocabulary
+) -> tuple[Webhook, ...]:
+    """Those that can be used; each fault of the others is noted."""
+    named: list[tuple[str, KeyPath]] = [
+        (entry.name or "", ("webhooks", index, "name")) for index, entry in enumerate(entries)
+    ]
+    note_repeated(named, "webhook", scope.findings)
+    found = [_webhook(entry, ("webhooks", index), scope, vocabulary) for index, entry in enumerate(entries)]
+    return tuple(filter(None, found))
+
+
+def _webhook(entry: WebhookEntry, path: KeyPath, scope: Scope, vocabulary: Vocabulary) -> Webhook | None:
+    name = scope.name(entry.name, path, "webhook")
+    url = read_url(entry, path, scope)
+    transport = read_transport(entry, url, path, scope)
+    when = read_when(entry.when, (*path, "when"), scope, vocabulary)
+    actions = read_actions(entry, when, path, scope, vocabulary)
+    template = read_template(entry.message, transport, (*path, "message"), scope, vocabulary)
+    if transport is None:
+        return None
+    options = read_destination_options(entry, transport, path, scope)
+    rates = read_rates(entry, transport, path, scope)
+    if options is None or template is None:
+        return None
+    return Webhook(
+        name=name,
+        enabled=entry.enabled is not False,
+        url=Secret(url),
+        transport=transport,
+        options=options,
+        actions=actions,
+        when=when,
+        template=template,
+        rates=rates,
+    )
