@@ -13,8 +13,8 @@ from .pace import Pace, Rate, parse_rates
 from .secret import Secret
 from .settings import Webhook
 
-STOP_GRACE = 15.5
-"""Seconds that attempts in flight have at a stop: one attempt's limit and a little."""
+STOP_GRACE = 16.0
+"""Seconds that attempts in flight have at a stop: one attempt's limit, and a little to save what came of it."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,9 +73,9 @@ class Dispatcher:
         self._watchers.add(watcher)
         return lambda: self._watchers.discard(watcher)
 
-    async def stop(self) -> None:
-        """Claim nothing more, and let what is in flight end."""
-        await asyncio.gather(*(lane.stop(STOP_GRACE) for lane in self._lanes.values()))
+    async def stop(self, grace: float = STOP_GRACE) -> None:
+        """Claim nothing more, and let what is in flight end within ``grace`` seconds."""
+        await asyncio.gather(*(lane.stop(grace) for lane in self._lanes.values()))
 
     def _lane_of(self, name: str) -> Lane:
         return self._lanes[self._webhooks[name].destination]
@@ -96,15 +96,26 @@ class Dispatcher:
 
     def _service(self, webhook: Webhook) -> Service:
         """A service's own rate counts only calls to its own hosts, so a proxy or a fake has a service to itself."""
-        own_host = webhook.transport.recognises(webhook.url.reveal())
+        own_host = _at_own_host(webhook)
         identity = webhook.transport.name if own_host else webhook.destination
         rates = parse_rates(webhook.transport.service_rate) if own_host else ()
         return self._services.setdefault(identity, Service(Pace(rates)))
 
     def _settled(self, delivery: Delivery, attempt: Attempt) -> None:
-        self._observe(delivery, attempt)
-        for watcher in tuple(self._watchers):
-            watcher(delivery, attempt)
+        for watcher in (self._observe, *self._watchers):
+            try:
+                watcher(delivery, attempt)
+            except Exception:  # noqa: BLE001 - what is saved is saved, and the others want to hear of it
+                _log.exception("an observer of attempts failed")
+
+
+def _at_own_host(webhook: Webhook) -> bool:
+    """A plugin that cannot say keeps its own lanes apart, and no other from starting."""
+    try:
+        return bool(webhook.transport.recognises(webhook.url.reveal()))
+    except Exception as error:  # noqa: BLE001 - its text may hold the URL
+        _log.error("transport %s: recognises failed: %s", webhook.transport.name, type(error).__name__)
+        return False
 
 
 def _strictest(rates: Iterable[tuple[Rate, ...]]) -> tuple[Rate, ...]:

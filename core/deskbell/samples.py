@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from .event import Action, TicketEvent, action_named
 from .settings import Webhook
@@ -26,16 +27,19 @@ class Sample:
 
 
 def sample_for(webhook: Webhook, sources: Iterable[Source]) -> Sample:
-    """A sample event of the webhook's action, with a value for every variable that ``sources`` know."""
+    """A sample event of the webhook's action: a source's own body for its own action, else the native event
+    with a value for every variable that ``sources`` know."""
     adapters = tuple(sources)
     action = _first_action(webhook)
-    own = next(
-        (adapter for adapter in adapters if action in adapter.actions and action not in tuple(Action)), None
-    )
-    adapter = own or NativeSource()
-    body = adapter.sample(action)
-    if own is None:
-        body = {**{name: value for each in adapters for name, value in each.variables.items()}, **body}
+    for adapter in adapters:
+        for word in adapter.actions:
+            if word.casefold() == action.casefold() and action not in tuple(Action):
+                return _read(adapter.sample(word), adapter)
+    known = {name: value for adapter in adapters for name, value in adapter.variables.items()}
+    return _read({**known, **NativeSource().sample(action)}, NativeSource())
+
+
+def _read(body: Mapping[str, Any], adapter: Source) -> Sample:
     return read_sample(json.dumps(body, ensure_ascii=False).encode(), adapter)
 
 

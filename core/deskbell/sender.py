@@ -4,52 +4,72 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import reprlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
+from pydantic import BaseModel
+
 from .delivery import Attempt
 from .errors import SendError
-from .notice import Notice
+from .notice import Notice, clean
 from .outcome import Delivered, DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
 from .secret import MASK, Secret
 from .settings import Webhook
 from .store import Claimed
-from .transport import Payload, Response, SendContext
+from .transport import DEFAULT_THROTTLE, Payload, Response, SendContext, seconds_in
 
 ATTEMPT_TIMEOUT = 15.0
 """Seconds for one attempt, whatever the transport does."""
-_OUTCOMES = (Delivered, Throttled, TemporaryFailure, PermanentFailure, DestinationGone)
-# What a plugin may raise without meaning the process: a plugin that calls sys.exit() ends nothing here.
-_PLUGIN_RAISES = (Exception, SystemExit, GeneratorExit)
+LAST_WORDS = 0.2
+"""Seconds that ``send`` has to end once it was cancelled; one that ignores it is left behind."""
+_LONGEST_WORDS = 500
+"""Characters of what a service or a plugin said that are kept."""
+_URL = re.compile(r"\w+://(?:(?P<user>[^/?#]*)@)?[^/?#]*(?P<rest>.*)", re.DOTALL)
+_SHORTEST_TOKEN = 16
+"""Characters of a part of a URL that is taken for a token."""
+_SHORTEST_PATH = 12
+"""Characters: a shorter path holds no secret, and masking it would mask ordinary words."""
 
 Request = Callable[[str, str, bytes | None, Mapping[str, str]], Awaitable[Response]]
+Redact = Callable[[str], str]
 
 
 class Sender:
-    """Sends deliveries, one attempt at a time; it keeps no state between them."""
+    """Sends deliveries, one attempt at a time; it keeps no state between them. ``timeout`` in seconds."""
 
     def __init__(
-        self, request: Request, *, timezone: tzinfo, date_format: str, clock: Callable[[], datetime]
+        self,
+        request: Request,
+        *,
+        timezone: tzinfo,
+        date_format: str,
+        clock: Callable[[], datetime],
+        timeout: float = ATTEMPT_TIMEOUT,
     ) -> None:
         self._request = request
         self._timezone = timezone
         self._date_format = date_format
         self._clock = clock
+        self._timeout = timeout
+        self._sending = set[asyncio.Task[Outcome]]()
 
     async def attempt(self, claimed: Claimed, webhook: Webhook, url: Secret) -> Attempt:
-        """One attempt of ``claimed`` at ``url``; the secret stands in nothing that it returns."""
+        """One attempt of ``claimed`` at ``url``. It raises nothing; the secret stands in nothing that it returns."""
         delivery = claimed.delivery
         started_at, started = self._clock(), time.monotonic()
-        payload = self._format(claimed, webhook)
-        if isinstance(payload, PermanentFailure):
-            outcome: Outcome = payload
-            text = ""
+        message = self._format(claimed, webhook)
+        outcome: Outcome
+        if isinstance(message, PermanentFailure):
+            outcome, text = message, ""
         else:
+            payload, text = message
             outcome = await self._send(payload, claimed, webhook, url)
-            text = json.dumps(payload, ensure_ascii=False)
+        redact = _redactor(webhook, url)
         return Attempt(
             delivery_id=delivery.id,
             event_id=delivery.event_id,
@@ -58,22 +78,31 @@ class Sender:
             number=delivery.attempts,
             started_at=started_at,
             seconds=time.monotonic() - started,
-            outcome=replace(outcome, detail=_redact(outcome.detail, webhook, url)),
-            payload=_redact(text, webhook, url),
+            outcome=_sound(outcome, redact),
+            payload=redact(text),
         )
 
-    def _format(self, claimed: Claimed, webhook: Webhook) -> Payload | PermanentFailure:
-        notice = Notice.of(
-            claimed.event, webhook.template, timezone=self._timezone, date_format=self._date_format
-        )
+    def _format(self, claimed: Claimed, webhook: Webhook) -> tuple[Payload, str] | PermanentFailure:
+        """The payload, and as the text it is now: ``send`` may change it."""
         try:
+            notice = Notice.of(
+                claimed.event, webhook.template, timezone=self._timezone, date_format=self._date_format
+            )
             payload = webhook.transport.format(notice, webhook.options)
-            json.dumps(payload, allow_nan=False).encode()
-        except _PLUGIN_RAISES as error:
+            text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+            text.encode()  # half of a surrogate pair is JSON to Python, and to nobody else
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - not even a plugin's sys.exit() may end the service
             return PermanentFailure(f"{_plugin(webhook)}: format failed: {_said(error)}")
-        return payload
+        if not isinstance(payload, Mapping):
+            return PermanentFailure(
+                f"{_plugin(webhook)}: format returned {_kind(payload)}, and a payload is a dict"
+            )
+        return payload, text
 
     async def _send(self, payload: Payload, claimed: Claimed, webhook: Webhook, url: Secret) -> Outcome:
+        """In a task of its own: one that ignores its cancellation must not keep the lane."""
         delivery = claimed.delivery
         context = SendContext(
             url=url,
@@ -83,29 +112,58 @@ class Sender:
             attempt=delivery.attempts,
             request=self._request,
         )
+        sending = asyncio.create_task(self._outcome(payload, context, webhook))
+        self._sending.add(sending)  # the loop itself holds tasks only weakly
+        sending.add_done_callback(self._sending.discard)
         try:
-            async with asyncio.timeout(ATTEMPT_TIMEOUT):
+            await asyncio.wait({sending}, timeout=self._timeout + LAST_WORDS)
+        finally:
+            sending.cancel()
+        if not sending.done():
+            return TemporaryFailure(f"{_plugin(webhook)}: send goes on after its {self._timeout:g} s")
+        return sending.result()
+
+    async def _outcome(self, payload: Payload, context: SendContext[Any], webhook: Webhook) -> Outcome:
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
                 outcome: Any = await webhook.transport.send(payload, context)
         except SendError as error:
             return TemporaryFailure(str(error))
-        except TimeoutError:
-            return TemporaryFailure(f"no complete answer within {ATTEMPT_TIMEOUT:g} s")
-        except asyncio.CancelledError:
-            if _being_cancelled():
-                raise
-            return TemporaryFailure(f"{_plugin(webhook)}: send cancelled itself")
-        except _PLUGIN_RAISES as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - likewise, and not even a CancelledError of its own
+            if limit.expired():
+                return TemporaryFailure(f"no complete answer within {self._timeout:g} s")
             return TemporaryFailure(f"{_plugin(webhook)}: send failed: {_said(error)}")
-        if not isinstance(outcome, _OUTCOMES):
-            return TemporaryFailure(
-                f"{_plugin(webhook)}: send returned no outcome but {type(outcome).__name__}"
-            )
+        if not isinstance(outcome, Outcome):
+            return TemporaryFailure(f"{_plugin(webhook)}: send returned {_kind(outcome)}, and no outcome")
         return outcome
 
 
-def _being_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _sound(outcome: Outcome, redact: Redact) -> Outcome:
+    """``outcome`` with fields that can be counted with, stored and shown: plugins need no type checker."""
+    match outcome:
+        case Delivered(receipt=receipt, wait=wait, detail=detail):
+            return Delivered(_words(receipt, redact), seconds_in(wait) or 0.0, _words(detail, redact))
+        case Throttled(retry_after=wait, scope=scope, detail=detail):
+            seconds = seconds_in(wait)
+            return Throttled(
+                DEFAULT_THROTTLE if seconds is None else seconds, scope, detail=_words(detail, redact)
+            )
+        case TemporaryFailure(detail=detail, retry_after=wait):
+            return TemporaryFailure(_words(detail, redact), seconds_in(wait))
+        case PermanentFailure(detail=detail):
+            return PermanentFailure(_words(detail, redact))
+        case DestinationGone(detail=detail, certain=certain):
+            return DestinationGone(_words(detail, redact), certain=bool(certain))
+
+
+def _words(value: object, redact: Redact) -> str:
+    """On one line that is safe to print. Redacted first: half a secret would not be found any more."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else reprlib.repr(value)
+    return " ".join(clean(redact(text)).split())[:_LONGEST_WORDS]
 
 
 def _plugin(webhook: Webhook) -> str:
@@ -113,17 +171,52 @@ def _plugin(webhook: Webhook) -> str:
 
 
 def _said(error: BaseException) -> str:
-    words = str(error)
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+    return "".join(traceback.format_exception_only(error))
 
 
-def _redact(text: str, webhook: Webhook, url: Secret) -> str:
-    """Without the webhook's URL, its path, and any secret of its options."""
-    for secret in (url, webhook.url, *_secrets(dict(webhook.options))):
-        if secret.reveal() in text:
-            text = text.replace(secret.reveal(), MASK)
-    return webhook.transport.redact(text)
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"an object of type {type(value).__name__}"
 
 
-def _secrets(options: Mapping[str, Any]) -> list[Secret]:
-    return [value for value in options.values() if isinstance(value, Secret) and value]
+def _redactor(webhook: Webhook, url: Secret) -> Redact:
+    """Masks the webhook's URL, the telling parts of it, and every secret of its options."""
+    found = {*_parts(url.reveal()), *_parts(webhook.url.reveal()), *_secrets(webhook.options)}
+    escaped = {json.dumps(secret, ensure_ascii=False)[1:-1] for secret in found}  # as it stands in a payload
+    secrets = sorted(found | escaped, key=len, reverse=True)  # the whole before its parts
+
+    def redact(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, MASK)
+        try:
+            return str(webhook.transport.redact(text))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001 - what cannot be redacted is not shown
+            return MASK
+
+    return redact
+
+
+def _parts(url: str) -> Iterator[str]:
+    yield url
+    if found := _URL.fullmatch(url):
+        _, _, password = (found["user"] or "").partition(":")
+        tokens = [part for part in re.split("[/?&=#]", found["rest"]) if len(part) >= _SHORTEST_TOKEN]
+        path = [found["rest"]] if len(found["rest"]) >= _SHORTEST_PATH else []
+        yield from filter(None, [password, *tokens, *path])
+
+
+def _secrets(value: object) -> Iterator[str]:
+    """Every ``Secret`` in options, however deep."""
+    match value:
+        case Secret():
+            yield from filter(None, [value.reveal()])
+        case BaseModel():
+            yield from _secrets(
+                [inner for _, inner in value]
+            )  # `dict()` would trip over a field named `keys`
+        case Mapping():
+            yield from _secrets(list(value.values()))
+        case list() | tuple() | set() | frozenset():
+            for each in value:
+                yield from _secrets(each)

@@ -61,7 +61,7 @@ async def _follow(
     if trial.state == State.READY:
         health = dispatcher.health(webhook.name)
         trial.reason = f"paused: {health.reason}" if health.paused else trial.reason or health.reason
-        trial.next_at = health.until.isoformat() if health.until else ""
+        trial.next_at = health.until.isoformat() if health.until and health.reason else ""
 
 
 def _note(trial: Trial, delivery: Delivery, attempt: Attempt) -> None:
