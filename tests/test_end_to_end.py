@@ -36,6 +36,32 @@ webhooks:
 """
 
 
+STUBBORN = """\
+import asyncio, logging
+import deskbell
+
+class Mule(deskbell.Transport):
+    '''Never ends.'''
+    name = "mule"
+    max_length = 100
+
+    def format(self, notice, options):
+        return {}
+
+    async def send(self, payload, context):
+        logging.getLogger("mule").warning("at it")
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                pass
+
+@deskbell.hookimpl
+def deskbell_transports():
+    return [Mule]
+"""
+
+
 def created(ticket: int, subject: str = "hello", **more: str) -> dict[str, object]:
     payload = {"action": "helpdesk_created", "ticketid": str(ticket), "subject": subject, **more}
     return {"payload": payload}
@@ -157,6 +183,25 @@ def test_a_stop_waits_for_what_is_in_flight(
     assert server.process.wait(25) == 0
     (row,) = deliveries(run)
     assert (row["state"], row["attempts"], row["maybe_duplicate"]) == ("delivered", 1, False)
+
+
+def test_a_plugin_that_ignores_its_cancellation_does_not_keep_the_process(
+    serve: Serve, config_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    (tmp_path / "plugins.d").mkdir()
+    (tmp_path / "plugins.d" / "mule.py").write_text(STUBBORN, "utf-8")
+    config_file(
+        TO_SINK.format(url="https://mule.example/").replace("slack", "mule") + "plugins_dir: plugins.d\n"
+    )
+    server = serve()
+    post(server, created(1))
+    limit = time.monotonic() + 20
+    while "at it" not in server.log() and time.monotonic() < limit:
+        time.sleep(0.05)
+    started = time.monotonic()
+    assert server.end() == 0
+    assert time.monotonic() - started < 25
+    assert "the process ends without it" in server.log()
 
 
 def test_kill_9_loses_nothing_and_marks_what_may_be_doubled(

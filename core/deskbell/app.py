@@ -167,7 +167,11 @@ async def _play(fake: FakeService, stack: AsyncExitStack) -> int:
 async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
     """Serve ``app`` until the stack unwinds; the port that it really got."""
     runner = web.AppRunner(
-        app, access_log=None, keepalive_timeout=_KEEP_ALIVE, shutdown_timeout=_READING_GRACE
+        app,
+        access_log=None,
+        keepalive_timeout=_KEEP_ALIVE,
+        shutdown_timeout=_READING_GRACE,
+        auto_decompress=False,  # a compressed body is refused by the receiver, in its own words
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
@@ -188,5 +192,8 @@ def _url(webhook: Webhook, channels: Mapping[str, Channel], places: Mapping[str,
 
 
 def _troubles(core: Core) -> dict[str, str]:
-    """What an operator should know: paused webhooks, by name."""
-    return {f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()}
+    """What an operator should know: a store that cannot be written, paused webhooks."""
+    store = {"store": core.store.trouble} if core.store.trouble else {}
+    return store | {
+        f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()
+    }

@@ -2,19 +2,20 @@
 
 Waiting belongs to the destination, never to its rows: a lane is first in, first out, one in flight.
 
-| ``sending`` and …           | the row becomes                       | the destination                                |
-|-----------------------------|---------------------------------------|------------------------------------------------|
-| Delivered(wait)             | delivered                             | active, after ``wait``                         |
-| Throttled(retry_after)      | ready, attempt given back             | waits as told                                  |
-| TemporaryFailure            | ready; dead if poisonous              | waits: next step of the ladder, or longer      |
-| PermanentFailure            | dead                                  | active: the lane goes on                       |
-| DestinationGone, certain    | ready, attempt given back             | paused                                         |
-| DestinationGone, uncertain  | ready, attempt given back             | paused at the third in a row, else waits       |
+| ``sending`` and …             | the row becomes                     | the destination                                |
+|-------------------------------|-------------------------------------|------------------------------------------------|
+| Delivered(wait)               | delivered                           | active, after ``wait``                         |
+| Throttled(retry_after)        | ready, attempt given back           | waits as told                                  |
+| TemporaryFailure              | ready; dead if poisonous            | waits: next step of the ladder, or longer      |
+| PermanentFailure              | dead                                | active: the lane goes on                       |
+| DestinationGone, certain      | ready, attempt given back           | paused                                         |
+| DestinationGone, uncertain    | likewise; dead if poisonous         | paused at the third in a row, else waits       |
 | stopped before the first byte | ready, attempt given back           | –                                              |
-| the process died            | ready + maybe_duplicate               | –                                              |
+| the process died              | ready + maybe_duplicate             | –                                              |
 
-A row is *poisonous* when it failed 5 times, each time right after another one got through: a destination
-that is simply down kills no row. From the third failure in a row the next probe is a row of another ticket.
+A row is *poisonous* when it failed or was refused 5 times, others getting through each time in between: a
+destination that is simply down kills no row. From the third failure in a row, and from the first refusal,
+the next probe is a row of another ticket, so that neither one bad message nor a few can hold the lane.
 
 | a row at rest and …                 | becomes                                        |
 |-------------------------------------|------------------------------------------------|
@@ -38,6 +39,9 @@ from .outcome import (
     Throttled,
 )
 
+PROBE_ANOTHER_FROM = 3
+"""From this failure in a row on, the destination is probed with a row of another ticket."""
+
 
 class State(StrEnum):
     """Where a delivery stands."""
@@ -53,7 +57,7 @@ class State(StrEnum):
 class Delivery:
     """One event for one webhook, until it ends.
 
-    ``attempts`` counts what was sent; ``setbacks`` the failures that came right after a success of others.
+    ``attempts`` counts what was sent; ``setbacks`` the failures while the destination was doing well.
     ``due_from`` is when its age starts: accepted, resumed or replayed. ``next_at`` is shown to people only.
     """
 
@@ -93,7 +97,8 @@ class Attempt:
 class Destination:
     """How a destination fares: ``active``, waiting (``until``, ``reason``) or ``paused`` (``reason``).
 
-    ``failures`` and ``refusals`` are in a row. ``last_failed`` names the row whose ticket the probe avoids.
+    ``failures`` and ``refusals`` are in a row: a success ends both, a failure ends the refusals, too.
+    ``last_failed`` names the row whose ticket the probe avoids.
     """
 
     until: datetime | None = None
@@ -109,10 +114,7 @@ class Destination:
 
     def avoids(self) -> int | None:
         """The delivery whose ticket the next probe leaves out, if another ticket has one."""
-        return self.last_failed if self.failures >= PROBE_ANOTHER_FROM else None
-
-
-PROBE_ANOTHER_FROM = 3
+        return self.last_failed if self.refusals or self.failures >= PROBE_ANOTHER_FROM else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,12 +163,15 @@ def settle(
             delivered = replace(delivery, state=State.DELIVERED, receipt=receipt, reason="", next_at=None)
             return Settled(delivered, Destination(until=_later(now, wait, policy)))
         case Throttled(retry_after=seconds, detail=detail):
-            until = _later(now, max(seconds, policy.shortest_throttle), policy)
-            return _hold_off(delivery, destination, until, f"throttled: {detail}")
+            until = _later(now, max(policy.shortest_throttle, seconds), policy)
+            reason = f"throttled: {detail}"
+            waiting = replace(destination, until=until, reason=reason)
+            return Settled(_give_back(delivery, reason, until), waiting)
         case TemporaryFailure():
             return _fail(delivery, destination, outcome, now, policy, noise)
         case PermanentFailure(detail=detail):
-            return Settled(_die(delivery, detail), Destination())
+            # Not a success: what failed before stays counted, so that it kills no other row.
+            return Settled(_die(delivery, detail), replace(destination, until=None))
         case DestinationGone():
             return _refuse(delivery, destination, outcome, now, policy, noise)
     assert_never(outcome)
@@ -198,23 +203,12 @@ def _fail(
     noise: float,
 ) -> Settled:
     failures = destination.failures + 1
-    setbacks = delivery.setbacks + (destination.failures == 0)
     wait = max(policy.backoff(failures, noise), outcome.retry_after or 0.0)
-    until = _later(now, wait, policy)
-    health = replace(
-        destination,
-        until=until,
-        reason=outcome.detail,
-        failures=failures,
-        refusals=0,
-        last_failed=delivery.id,
+    waiting = Destination(
+        until=_later(now, wait, policy), reason=outcome.detail, failures=failures, last_failed=delivery.id
     )
-    failed = replace(delivery, state=State.READY, setbacks=setbacks, reason=outcome.detail, next_at=until)
-    if setbacks >= policy.setbacks_to_die:
-        return Settled(
-            _die(failed, f"failed {setbacks} times while others got through: {outcome.detail}"), health
-        )
-    return Settled(failed, health)
+    failed = replace(delivery, state=State.READY, reason=outcome.detail, next_at=waiting.until)
+    return _set_back(failed, destination, waiting, policy)
 
 
 def _refuse(
@@ -227,19 +221,30 @@ def _refuse(
 ) -> Settled:
     refusals = destination.refusals + 1
     if outcome.certain or refusals >= policy.refusals_to_pause:
-        returned = replace(release(delivery), reason=outcome.detail, next_at=None)
-        return Settled(returned, Destination(paused=True, reason=outcome.detail))
+        paused = Destination(paused=True, reason=outcome.detail)
+        return Settled(_give_back(delivery, outcome.detail, None), paused)
     until = _later(now, policy.backoff(refusals, noise), policy)
-    return _hold_off(delivery, replace(destination, refusals=refusals), until, outcome.detail)
+    waiting = replace(
+        destination, until=until, reason=outcome.detail, refusals=refusals, last_failed=delivery.id
+    )
+    return _set_back(_give_back(delivery, outcome.detail, until), destination, waiting, policy)
 
 
-def _hold_off(delivery: Delivery, destination: Destination, until: datetime | None, reason: str) -> Settled:
-    returned = replace(release(delivery), reason=reason, next_at=until)
-    return Settled(returned, replace(destination, until=until, reason=reason))
+def _set_back(delivery: Delivery, before: Destination, after: Destination, policy: RetryPolicy) -> Settled:
+    """Count a failure against the row itself if its destination was doing well until then."""
+    setbacks = delivery.setbacks + (before.failures == before.refusals == 0)
+    if setbacks >= policy.setbacks_to_die:
+        reason = f"failed {setbacks} times while others got through: {delivery.reason}"
+        return Settled(replace(_die(delivery, reason), setbacks=setbacks), after)
+    return Settled(replace(delivery, setbacks=setbacks), after)
+
+
+def _give_back(delivery: Delivery, reason: str, until: datetime | None) -> Delivery:
+    return replace(release(delivery), reason=reason, next_at=until)
 
 
 def _die(delivery: Delivery, reason: str) -> Delivery:
-    return replace(delivery, state=State.DEAD, reason=reason, next_at=None)
+    return replace(delivery, state=State.DEAD, reason=reason or "no reason was given", next_at=None)
 
 
 def _later(now: datetime, seconds: float, policy: RetryPolicy) -> datetime | None:

@@ -76,5 +76,5 @@ class TicketEvent:
 
 
 def action_named(word: str) -> str:
-    """The action that ``word`` stands for; a source's own action stays as it is written."""
+    """The action that ``word`` stands for: an ``Action``, or a source's own, which stays as it is written."""
     return ACTION_WORDS.get(word.strip().casefold(), word.strip())

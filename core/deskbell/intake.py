@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import OrderedDict
+import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from .errors import StoreError
 from .event import TicketEvent
 from .routing import webhooks_for
 from .settings import Webhook
 from .store import Added, Store, TicketFacts
 
-_TICKETS_IN_MEMORY = 10_000
+TICKETS_IN_MEMORY = 10_000
+_NOTHING = TicketFacts()
+# Unique, not secret: asking the system for each would cost more than the rest of the routing.
+_ids = random.Random()  # noqa: S311 - likewise
 
 
 class Intake:
@@ -29,6 +31,7 @@ class Intake:
         wake: Callable[[Iterable[str]], None],
         accepted: Callable[[TicketEvent, Sequence[str]], None],
         clock: Callable[[], datetime],
+        tickets_in_memory: int = TICKETS_IN_MEMORY,
     ) -> None:
         self._store = store
         self._webhooks = webhooks
@@ -36,7 +39,7 @@ class Intake:
         self._wake = wake
         self._accepted = accepted
         self._clock = clock
-        self._memory: OrderedDict[tuple[str, str], TicketFacts] = OrderedDict()
+        self._memory = _TicketMemory(store, tickets_in_memory)
 
     async def accept(
         self,
@@ -47,45 +50,98 @@ class Intake:
         key: str | None = None,
         only: Webhook | None = None,
     ) -> Added:
-        """Store ``event`` for the webhooks it matches; ``only`` names one and skips the routing (``send``).
+        """Store ``event`` for the webhooks it matches.
+
+        ``only`` names one, and skips the routing: a trial (``send``). It neither uses nor changes what is known of
+        a ticket, which may be a customer's.
 
         Returns after the commit. ``KeyReusedError``, ``StoreBusyError`` and ``StoreError`` as the store says.
+        Events of one ticket are stored in the order in which they were handed in.
         """
-        event = replace(event, id=uuid.uuid4().hex, source=source, received_at=self._clock())
-        event, facts = await self._complete(event)
-        webhooks = (only,) if only else webhooks_for(event, self._webhooks, self._priorities)
+        event = TicketEvent(
+            action=event.action,
+            ticket=event.ticket,
+            variables=event.variables,
+            id=f"{_ids.getrandbits(128):032x}",
+            source=source,
+            received_at=self._clock(),
+        )
+        if only:
+            return await self._add(event, raw, (only,), key, None)
+        event, news = await self._memory.complete(event)
+        webhooks = webhooks_for(event, self._webhooks, self._priorities)
+        return await self._add(event, raw, webhooks, key, news)
+
+    async def _add(
+        self,
+        event: TicketEvent,
+        raw: bytes,
+        webhooks: Sequence[Webhook],
+        key: str | None,
+        facts: TicketFacts | None,
+    ) -> Added:
+        stored = False
         try:
             added = await self._store.add(event, raw, webhooks=webhooks, key=key, facts=facts)
-        except StoreError:
-            self._memory.pop((event.source, event.ticket), None)  # what is not stored is not remembered
-            raise
-        if not added.replayed:
+            stored = not added.replayed
+        finally:
+            if not stored:
+                self._memory.forget(event)
+        if stored:
             names = [webhook.name for webhook in webhooks]
             self._wake(names)
             self._accepted(event, names)
         return added
 
-    async def _complete(self, event: TicketEvent) -> tuple[TicketEvent, TicketFacts | None]:
-        """The event with what its ticket said before, and what to remember of it if that is new."""
+
+class _TicketMemory:
+    """What the events of each ticket last said: the latest tickets here, all of them in the store.
+
+    It is ahead of the store: what it holds is being written, or was. That is right because the store does its work
+    in the order of the calls, and because what was not written is forgotten.
+    """
+
+    def __init__(self, store: Store, size: int) -> None:
+        self._store = store
+        self._size = size
+        self._facts: dict[tuple[str, str], TicketFacts] = {}
+        self._recalling: Counter[tuple[str, str]] = Counter()
+
+    async def complete(self, event: TicketEvent) -> tuple[TicketEvent, TicketFacts | None]:
+        """The event with what its ticket said before, and what is to be stored of the ticket if that is new."""
         if not event.ticket:
             return event, None
-        told = _facts_of(event.variables)
         identity = (event.source, event.ticket)
-        known = self._memory.get(identity)
-        if known is None and not (told.priority and told.department and told.subject):
+        told = _facts_of(event.variables)
+        known = self._facts.get(identity)
+        # An event that waits for the store must not be overtaken by the next one of its ticket.
+        if self._recalling[identity] or (known is None and not _says_all(told)):
+            known = await self._recall(identity)
+        facts = _merged(told, known or _NOTHING)
+        self._remember(identity, facts)
+        if facts != told:
+            event = replace(event, variables=_filled(event.variables, facts))
+        return event, facts if facts != known else None
+
+    def forget(self, event: TicketEvent) -> None:
+        """``event`` was not stored: what it said does not count."""
+        self._facts.pop((event.source, event.ticket), None)
+
+    async def _recall(self, identity: tuple[str, str]) -> TicketFacts:
+        self._recalling[identity] += 1
+        try:
             recalled = await self._store.recall(*identity)
-            known = self._memory.get(identity, recalled)
-        merged = _merge(told, known or TicketFacts())
-        self._remember(identity, merged)
-        if merged != told:
-            event = replace(event, variables={**event.variables, **_as_variables(merged)})
-        return event, merged if merged != known else None
+        finally:
+            self._recalling[identity] -= 1
+            if not self._recalling[identity]:
+                del self._recalling[identity]
+        return self._facts.get(identity, recalled)
 
     def _remember(self, identity: tuple[str, str], facts: TicketFacts) -> None:
-        self._memory[identity] = facts
-        self._memory.move_to_end(identity)
-        if len(self._memory) > _TICKETS_IN_MEMORY:
-            self._memory.popitem(last=False)
+        self._facts[identity] = facts
+        # Those who wait for the store learn from here what was said meanwhile.
+        while len(self._facts) > self._size and (oldest := next(iter(self._facts))) not in self._recalling:
+            del self._facts[oldest]
 
 
 def _facts_of(variables: Mapping[str, str]) -> TicketFacts:
@@ -96,7 +152,11 @@ def _facts_of(variables: Mapping[str, str]) -> TicketFacts:
     )
 
 
-def _merge(told: TicketFacts, known: TicketFacts) -> TicketFacts:
+def _says_all(facts: TicketFacts) -> bool:
+    return bool(facts.priority and facts.department and facts.subject)
+
+
+def _merged(told: TicketFacts, known: TicketFacts) -> TicketFacts:
     return TicketFacts(
         priority=told.priority or known.priority,
         department=told.department or known.department,
@@ -104,5 +164,8 @@ def _merge(told: TicketFacts, known: TicketFacts) -> TicketFacts:
     )
 
 
-def _as_variables(facts: TicketFacts) -> dict[str, str]:
-    return {"priority": facts.priority, "departmentname": facts.department, "subject": facts.subject}
+def _filled(variables: Mapping[str, str], facts: TicketFacts) -> dict[str, str]:
+    """``variables``, where those that are blank have what is known; what was sent stays as it was sent."""
+    known = {"priority": facts.priority, "departmentname": facts.department, "subject": facts.subject}
+    blank = {name for name in known if not variables.get(name, "").strip()}
+    return {**variables, **{name: known[name] for name in blank if known[name]}}

@@ -8,15 +8,16 @@ import re
 import time
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import web
 
-from .errors import EventError, StoreBusyError, StoreError
+from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
 from .problem import Problem
 from .settings import SourceSettings
-from .signature import SignatureError, verify
+from .signature import verify
 from .source import EventRequest
 from .store import Added
 
@@ -26,16 +27,14 @@ SLOWEST_BODY = 10.0
 """Seconds. aiohttp itself never ends a body that drips."""
 _RETRY_SOON = {"Retry-After": "5"}
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
+_LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 _NOT_FOUND = "there is nothing here; events go to POST /events/{source}"
-_UNAUTHORISED = "the token or the signature is missing or wrong"
 _REDIRECTED = (
     "send a POST. If your sender is set to POST, a redirect (http to https, or a missing www) turned it into "
     "a GET without its body: give it the final URL"
 )
 
 _log = logging.getLogger(__name__)
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Accept(Protocol):
@@ -47,7 +46,11 @@ class Accept(Protocol):
 
 
 class Receiver:
-    """``ready`` says why events cannot be taken now (empty: they can); ``metrics`` renders them."""
+    """Takes events from ``sources``.
+
+    ``ready`` names what troubles the service, and why; while it names ``store``, no event can be taken.
+    ``metrics`` gives them rendered, with their content type. ``slowest_body`` is in seconds.
+    """
 
     def __init__(
         self,
@@ -57,109 +60,145 @@ class Receiver:
         ready: Callable[[], Mapping[str, str]],
         metrics: Callable[[], tuple[bytes, str]],
         clock: Callable[[], float] = time.time,
+        slowest_body: float = SLOWEST_BODY,
     ) -> None:
         self._sources = sources
         self._accept = accept
         self._ready = ready
         self._metrics = metrics
         self._clock = clock
+        self._slowest_body = slowest_body
+        self._trouble = ""
 
     def app(self) -> web.Application:
-        """The application, with every answer made here: aiohttp's own would be plain text."""
+        """The application; ``not_found`` belongs behind its last route."""
         app = web.Application(client_max_size=LARGEST_BODY)
-        app.router.add_route("*", "/events/{source}", _answering(self._post_event))
-        app.router.add_route("*", "/events/{source}/{token}", _answering(self._post_event))
+        app.router.add_route("*", "/events/{source}/{token:[^/]*}", self._answer)
+        app.router.add_route("*", "/events/{source}", self._answer)
         app.router.add_get("/healthz", self._get_health)
         app.router.add_get("/readyz", self._get_readiness)
-        app.router.add_get("/metrics", _answering(self._get_metrics))
+        app.router.add_get("/metrics", self._get_metrics)
         return app
 
-    async def _post_event(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request) -> web.Response:
+        """Every request gets its answer here: the sender never sees a traceback, the owner sees every refusal."""
         source = self._sources.get(request.match_info["source"])
         if source is None:
-            raise Problem(404, "no source of this name is configured", close=True)
+            return Problem(404, "no source of this name is configured", close=True).response()
+        try:
+            added = await self._take(request, source)
+            self._trouble = ""
+            return _accepted(added)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is answered, and logged
+            problem = _problem_of(error)
+            self._tell(source, problem, error)
+            return problem.response()
+
+    def _tell(self, source: SourceSettings, problem: Problem, error: Exception) -> None:
+        """Tell the owner of a refusal: the senders of this world do not. The store's trouble only when it changes."""
+        trouble = str(error) if isinstance(error, StoreError) else ""
+        if trouble and trouble == self._trouble:
+            return
+        self._trouble = trouble or self._trouble
+        defect = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        level = logging.ERROR if trouble or defect else logging.WARNING
+        _log.log(level, "source %s: answered %d: %s", source.name, problem.status, error, exc_info=defect)
+
+    async def _take(self, request: web.Request, source: SourceSettings) -> Added:
         if request.method != "POST":
             raise Problem(405, _REDIRECTED, headers={"Allow": "POST"}, close=True)
         _check_token(request, source)
         _check_encoding(request)
-        body = await _read(request)
+        body = await self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        signed_id = self._check_signature(source, headers, body)
-        event = source.adapter.parse(EventRequest(body, headers))
-        added = await self._accept(
-            event, body, source=source.name, key=signed_id or _idempotency_key(headers)
-        )
-        return _accepted(added)
+        if source.signing_secrets:
+            verify(source.signing_secrets, body=body, headers=headers, now=self._clock())
+        event = _parse(source, EventRequest(body, headers))
+        key = _idempotency_key(headers)
+        return await self._accept(event, body, source=source.name, key=key)
 
-    def _check_signature(self, source: SourceSettings, headers: Mapping[str, str], body: bytes) -> str | None:
-        if not source.signing_secrets:
-            return None
+    async def _read(self, request: web.Request) -> bytes:
+        if (request.content_length or 0) > LARGEST_BODY:
+            raise _too_large()
         try:
-            return verify(source.signing_secrets, body=body, headers=headers, now=self._clock())
-        except SignatureError:
-            raise Problem(401, _UNAUTHORISED) from None
+            if request.content.is_eof():  # it came with the headers, as most do: a timeout has its price
+                return await request.read()
+            async with asyncio.timeout(self._slowest_body):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise _too_large() from None
+        except TimeoutError:
+            raise Problem(408, f"the body took longer than {self._slowest_body:g} s", close=True) from None
+        except (ConnectionError, web.RequestPayloadError):
+            # Most often nobody is left to read this.
+            raise Problem(400, "the body ended before it was complete", close=True) from None
 
-    async def _get_health(self, _request: web.Request) -> web.StreamResponse:
+    async def _get_health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _get_readiness(self, _request: web.Request) -> web.StreamResponse:
+    async def _get_readiness(self, request: web.Request) -> web.Response:
+        """The status for everybody; what the troubles are, only for this machine."""
         troubles = self._ready()
+        stuck = "store" in troubles
         return web.json_response(
-            {"status": "ready" if not troubles.get("store") else "not ready", "detail": dict(troubles)},
-            status=503 if troubles.get("store") else 200,
+            {
+                "status": "not ready" if stuck else "ready",
+                "detail": dict(troubles) if is_loopback_host(request) else {},
+            },
+            status=503 if stuck else 200,
         )
 
-    async def _get_metrics(self, request: web.Request) -> web.StreamResponse:
+    async def _get_metrics(self, request: web.Request) -> web.Response:
         if not is_loopback_host(request):
-            raise Problem(404, _NOT_FOUND)
+            return await not_found(request)
         body, content_type = self._metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
 
 def is_loopback_host(request: web.Request) -> bool:
-    """True when the sender named this machine itself: a proxy in front publishes nothing that asks for it."""
-    host = (
-        request.host.rpartition(":")[0] if request.host[-1:] != "]" and ":" in request.host else request.host
-    )
-    return host in ("127.0.0.1", "localhost", "[::1]")
+    """True when the sender named this machine itself: a proxy that passes its own name on publishes nothing."""
+    return _LOOPBACK_HOST.fullmatch(request.host) is not None
 
 
-async def not_found(_request: web.Request) -> web.StreamResponse:
+async def not_found(_request: web.Request) -> web.Response:
     """The answer to any other path."""
     return Problem(404, _NOT_FOUND).response()
 
 
-def _answering(handler: Handler) -> Handler:
-    """``handler``, with every error turned into its answer: the sender never sees a traceback."""
+def _problem_of(error: Exception) -> Problem:
+    """The answer that ``error`` means: whose fault it is decides, and only the sender's own is told in full."""
+    match error:
+        case Problem():
+            return error
+        case SignatureError():
+            return _unauthorised()
+        case EventError():
+            # A plugin may have written any number here.
+            return Problem(400 if error.status == 400 else 422, str(error), faults=error.faults)
+        case StoreBusyError():
+            return Problem(503, str(error), headers=_RETRY_SOON)
+        case StoreError():
+            return Problem(503, "events cannot be stored now", headers=_RETRY_SOON)
+    return Problem(500, "a defect of the receiver; it is in its log")
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except Problem as problem:
-            return problem.response()
-        except EventError as error:
-            return Problem(error.status, str(error), faults=error.faults).response()
-        except StoreBusyError as error:
-            return Problem(503, str(error), headers=_RETRY_SOON).response()
-        except StoreError as error:
-            _log.error("an event was refused: %s", error)
-            return Problem(503, "events cannot be stored now", headers=_RETRY_SOON).response()
-        except Exception:
-            _log.exception("a request failed; this is a defect of deskbell or of a source's plugin")
-            return Problem(500, "a defect of the receiver; it is in its log").response()
 
-    return answer
+def _unauthorised() -> Problem:
+    """One answer for every reason, so that nobody can guess a token from it."""
+    detail = "the token or the signature is missing or wrong"
+    return Problem(401, detail, headers={"WWW-Authenticate": "Bearer"}, close=True)
+
+
+def _too_large() -> Problem:
+    return Problem(413, f"the body is larger than {LARGEST_BODY // 1024} KiB", close=True)
 
 
 def _check_token(request: web.Request, source: SourceSettings) -> None:
-    if not source.tokens:
-        if source.signing_secrets:
-            return
-        raise Problem(401, _UNAUTHORISED, close=True)
+    if not source.tokens and source.signing_secrets:
+        return
     candidate = request.match_info.get("token") or _header_token(request.headers.get("Authorization", ""))
     # Every token is compared, so that the time tells nothing.
     if not any([token.matches(candidate) for token in source.tokens]):  # noqa: C419
-        raise Problem(401, _UNAUTHORISED, headers={"WWW-Authenticate": "Bearer"}, close=True)
+        raise _unauthorised()
 
 
 def _header_token(authorization: str) -> str:
@@ -170,46 +209,43 @@ def _header_token(authorization: str) -> str:
             return value.strip()
         case "basic":
             try:
-                return b64decode(value, validate=True).decode().partition(":")[2]
+                return b64decode(value.strip(), validate=True).decode().partition(":")[2]
             except ValueError:
                 return ""
     return ""
 
 
 def _check_encoding(request: web.Request) -> None:
-    kind = request.content_type.lower()
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(415, "send the body without Content-Encoding", close=True)
-    if "Content-Type" in request.headers and kind != "application/json" and not kind.endswith("+json"):
+    kind = request.content_type.lower()
+    if request.headers.get("Content-Type") and kind != "application/json" and not kind.endswith("+json"):
         raise Problem(415, "send the event as JSON, with Content-Type: application/json", close=True)
 
 
-async def _read(request: web.Request) -> bytes:
-    too_large = Problem(413, f"the body is larger than {LARGEST_BODY // 1024} KiB", close=True)
-    if (request.content_length or 0) > LARGEST_BODY:
-        raise too_large
+def _parse(source: SourceSettings, request: EventRequest) -> TicketEvent:
     try:
-        async with asyncio.timeout(SLOWEST_BODY):
-            return await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        raise too_large from None
-    except TimeoutError:
-        raise Problem(408, f"the body took longer than {SLOWEST_BODY:g} s", close=True) from None
+        event: object = source.adapter.parse(request)
+    except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+        # What a plugin may raise without meaning the process.
+        raise PluginError(f"the adapter {source.adapter.name} raised {type(error).__name__}") from error
+    if not isinstance(event, TicketEvent):
+        raise PluginError(
+            f"the adapter {source.adapter.name} returned no TicketEvent but {type(event).__name__}"
+        )
+    return event
 
 
 def _idempotency_key(headers: Mapping[str, str]) -> str | None:
-    key = headers.get("webhook-id") or headers.get("idempotency-key")
+    key = headers.get("webhook-id", headers.get("idempotency-key"))
     if key is not None and not _KEY.fullmatch(key):
         raise Problem(400, "the idempotency key must have 1 to 255 visible ASCII characters")
     return key
 
 
 def _accepted(added: Added) -> web.Response:
-    response = web.Response(
-        status=202,
-        body=b'{"id": "%b", "deliveries": %d}' % (added.id.encode(), added.deliveries),
-        content_type="application/json",
-    )
+    headers = {"Content-Type": "application/json"}
     if added.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return response
+        headers["Idempotent-Replayed"] = "true"
+    body = b'{"id": "%b", "deliveries": %d}' % (added.id.encode(), added.deliveries)
+    return web.Response(status=202, body=body, headers=headers)

@@ -87,7 +87,7 @@ class NativeSource(Source):
             raise EventError("not a ticket event", faults=faults)
         ticket = variables.get("ticket", "").strip()
         action = action_named(variables["action"])
-        if not ticket and action in tuple(Action):
+        if not ticket and isinstance(action, Action):
             ticket = last_number(variables.get("url", ""))
         return TicketEvent(action=action, ticket=ticket, variables=variables)
 

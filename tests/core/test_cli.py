@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import deskbell
 import pytest
+
+import deskbell
 from deskbell.cli import COMMANDS
 from deskbell.event import VARIABLES
 

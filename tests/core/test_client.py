@@ -15,6 +15,7 @@ from ipaddress import ip_network
 import pytest
 import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
+
 from deskbell import SendError
 from deskbell.client import LONGEST_ANSWER, USER_AGENT, Client
 from deskbell.egress import EgressPolicy

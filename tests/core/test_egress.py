@@ -5,9 +5,10 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 import pytest
-from deskbell.egress import EgressPolicy
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell.egress import EgressPolicy
 
 
 def listed(table: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
+
 from deskbell import VARIABLES, Action, TicketEvent, action_named
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from deskbell.fitting import ELLIPSIS, cut, share_out
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell.fitting import ELLIPSIS, cut, share_out
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import deskbell
 import pytest
+
+import deskbell
 from deskbell import Attempt, Delivered, DestinationGone, Outcome, Sources, TicketEvent, Transports, hookspecs
 from deskbell.plugins import Plugins, load_plugins
 

@@ -14,9 +14,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import deskbell
 import pytest
 from aiohttp import web
+
+import deskbell
 from deskbell.client import Client
 from deskbell.delivery import Attempt, Delivery, Destination, RetryPolicy, State
 from deskbell.egress import EgressPolicy

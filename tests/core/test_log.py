@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deskbell import Secret, log
 from deskbell.errors import ConfigError
 from deskbell.log import configure_logging, one_line, protect, redact
-from hypothesis import given
-from hypothesis import strategies as st
 
 WEBHOOK = "https://discord.example/api/webhooks/1130/Xq3-tokenTokenToken_42?thread_id=7"
 TOKEN = "Xq3-tokenTokenToken_42"

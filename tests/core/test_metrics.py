@@ -7,6 +7,9 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
 from deskbell import (
     Attempt,
     Delivered,
@@ -19,8 +22,6 @@ from deskbell import (
 )
 from deskbell.metrics import Metrics
 from deskbell.plugins import Plugins, load_plugins
-from prometheus_client import REGISTRY, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -8,11 +8,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from deskbell import VARIABLES, Notice, TicketEvent, plain
 from deskbell.notice import Rendering, clean
 from deskbell.template import Template
-from hypothesis import given
-from hypothesis import strategies as st
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 PARIS = ZoneInfo("Europe/Paris")

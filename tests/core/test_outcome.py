@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError
 from typing import get_args
 
 import pytest
+
 from deskbell import Delivered, DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
 
 EACH: tuple[Outcome, ...] = (

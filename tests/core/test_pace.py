@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from deskbell.pace import Pace, Rate, parse_rates
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell.pace import Pace, Rate, parse_rates
 
 
 @pytest.mark.parametrize(

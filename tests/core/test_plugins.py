@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
-import deskbell
 import pytest
 from click.testing import CliRunner
+
+import deskbell
 from deskbell import Attempt, Delivered, PluginError, TicketEvent, Transports
 from deskbell.cli.plugins import command, show_plugins
 from deskbell.plugins import BrokenPlugin, PluginInfo, Plugins, load_plugins

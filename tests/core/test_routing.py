@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from deskbell import Notice, Options, Payload, Secret, TicketEvent, Transport, plain
 from deskbell.routing import priority_level, webhooks_for, why_not
 from deskbell.settings import Webhook, When

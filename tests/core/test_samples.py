@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import deskbell
 import pytest
+
+import deskbell
 from deskbell.samples import read_sample, sample_for
 from deskbell.settings import Webhook, When
 from deskbell.source import NativeSource

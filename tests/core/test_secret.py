@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from deskbell import Options, Secret
 from pydantic import ValidationError
+
+from deskbell import Options, Secret
 
 URL = "https://discord.com/api/webhooks/1/s3cr3t"
 

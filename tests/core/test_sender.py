@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, NoReturn
 
-import deskbell
 import pytest
 from aiohttp import web
+from pydantic import BaseModel, Field
+
+import deskbell
 from deskbell.client import Client
 from deskbell.delivery import Attempt, Delivery, State
 from deskbell.egress import EgressPolicy
@@ -21,7 +23,6 @@ from deskbell.sender import LAST_WORDS, Request, Sender
 from deskbell.settings import Webhook, When
 from deskbell.store import Claimed
 from deskbell.template import Template
-from pydantic import BaseModel, Field
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 TIMEOUT = 0.1

@@ -7,6 +7,7 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
+
 from deskbell import Notice, Options, Payload, Secret, Transport, plain
 from deskbell.settings import Config, Webhook, When
 from deskbell.template import Template

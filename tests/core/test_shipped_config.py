@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from deskbell import EventRequest, Notice, TicketEvent, action_named
 from deskbell.config import Loaded, load_config
 from deskbell.plugins import Plugins, load_plugins

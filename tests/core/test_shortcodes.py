@@ -11,9 +11,10 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from deskbell.shortcodes import Expanded, expand, names
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell.shortcodes import Expanded, expand, names
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = REPOSITORY.parent / "shared" / "data"

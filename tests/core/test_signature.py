@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
-from deskbell import Secret
-from deskbell.errors import ConfigError, DeskbellError, SignatureError
-from deskbell.signature import key_of, verify
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
+
+from deskbell import Secret
+from deskbell.errors import ConfigError, DeskbellError, SignatureError
+from deskbell.signature import key_of, verify
 
 # The vector of https://github.com/standard-webhooks/standard-webhooks (libraries/python/tests).
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")

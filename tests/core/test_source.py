@@ -7,10 +7,11 @@ import time
 from typing import Any
 
 import pytest
-from deskbell import VARIABLES, Action, EventError, EventRequest, TicketEvent, last_number, scalar_text
-from deskbell.source import NativeSource
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell import VARIABLES, Action, EventError, EventRequest, TicketEvent, last_number, scalar_text
+from deskbell.source import NativeSource
 
 DOCUMENTED = {
     "action": "Submit",

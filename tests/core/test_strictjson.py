@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deskbell import EventError
-from deskbell.strictjson import MAX_DEPTH, parse_json
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell import EventError
+from deskbell.strictjson import MAX_DEPTH, parse_json
 
 SUITE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "corpora" / "json-test-suite"
 needs_suite = pytest.mark.skipif(

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 import pytest
-from deskbell import LINK, VALUE, VARIABLES
-from deskbell.template import Template, unknown_words
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from deskbell import LINK, VALUE, VARIABLES
+from deskbell.template import Template, unknown_words
 
 NAMES = (*VARIABLES, "appurl", "key", "a", "b", "c", "d")
 Escape = Callable[[str], str]

@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any, Generic
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from typing_extensions import TypeVar
+
 from deskbell import (
     Delivered,
     DestinationGone,
@@ -31,10 +36,6 @@ from deskbell import (
     retry_after,
     seconds_in,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
-from typing_extensions import TypeVar
 
 
 class TopicOptions(Options):

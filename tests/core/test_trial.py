@@ -11,9 +11,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-import deskbell
 import pytest
 from aiohttp import web
+
+import deskbell
 from deskbell.client import Client
 from deskbell.delivery import RetryPolicy
 from deskbell.dispatcher import Dispatcher

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -34,6 +35,9 @@ def _deskbell() -> None:
 
 def main() -> None:
     """Run the command line; an error that is somebody's fault prints its sentence, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a terminal cannot show must not end the command
+            stream.reconfigure(errors="backslashreplace")
     try:
         _deskbell(prog_name="deskbell")
     except deskbell_errors() as error:

@@ -118,6 +118,10 @@ class Store(Protocol):
     async def waiting(self, webhooks: Sequence[str]) -> Mapping[str, int]:
         """The number of ready deliveries by webhook."""
 
+    @property
+    def trouble(self) -> str:
+        """Why the last commit failed; empty when it did not."""
+
     async def close(self) -> None:
         """Finish what is waiting, and let go of the database."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from deskbell.delivery import Delivery, Destination, State
 from deskbell.event import TicketEvent
+
+if TYPE_CHECKING:
+    from . import TicketFacts
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -33,6 +36,11 @@ def seconds(at: datetime | None) -> float | None:
 def moment(stored: float | None) -> datetime | None:
     """A stored time."""
     return datetime.fromtimestamp(stored, UTC) if stored is not None else None
+
+
+def facts(told: TicketFacts) -> str:
+    """What a ticket's events said, as it is stored; ``TicketFacts(**json.loads(…))`` reads it."""
+    return json.dumps({"priority": told.priority, "department": told.department, "subject": told.subject})
 
 
 def delivery(row: Row) -> Delivery:

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import heapq
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Self
 
-from deskbell.delivery import Attempt, Delivery, Destination, claim, expire
+from deskbell.delivery import Attempt, Delivery, Destination
 from deskbell.errors import StoreBusyError
 from deskbell.event import TicketEvent
 from deskbell.settings import Webhook
 
 from . import Added, Claimed, KeyReusedError, TicketFacts, rows
+from .claiming import BURIED_AT_ONCE, claim_next
 from .database import connect, lock
 from .writer import GroupWriter
 
 MAX_WAITING = 4096
 """Jobs that may wait for a commit before new events are refused."""
-_BURIED_AT_ONCE = 500
-"""Rows that die of age in one transaction: other lanes and new events wait no longer."""
 
 _ACTIVE = Destination()
 _SETTLE = (
     "UPDATE delivery SET state = ?, attempts = ?, setbacks = ?, reason = ?, receipt = ?, next_at = ?"
     " WHERE id = ? AND state = 'sending'"
-)
-_READY = "SELECT id, order_key, due_from FROM delivery WHERE webhook = ? AND state = 'ready' ORDER BY id"
-_CLAIMED = (
-    f"SELECT {rows.DELIVERY}, {rows.EVENT}"  # noqa: S608 - constants of rows.py, no input
-    " FROM delivery d JOIN event e ON e.seq = d.event WHERE d.id = ?"
 )
 
 _log = logging.getLogger(__name__)
@@ -82,12 +74,11 @@ class SqliteStore:
             if facts is not None:
                 connection.execute(
                     "INSERT OR REPLACE INTO ticket (source, ticket, facts) VALUES (?, ?, ?)",
-                    (event.source, rows.text(event.ticket), json.dumps(asdict(facts))),
+                    (event.source, rows.text(event.ticket), rows.facts(facts)),
                 )
             return Added(event.id, len(webhooks))
 
-        # Shielded: a sender that hangs up must not undo what the thread may already have committed.
-        added = await asyncio.shield(self._writer.submit(job))
+        added = await self._writer.submit(job)
         if isinstance(added, KeyReusedError):
             raise added
         return added
@@ -108,16 +99,13 @@ class SqliteStore:
     ) -> Claimed | None:
         """See ``Store.claim``."""
 
-        def job(connection: sqlite3.Connection) -> tuple[Claimed | None, int]:
-            number, old = _choose(connection, webhooks, oldest=oldest.timestamp(), avoid=avoid)
-            _bury(connection, old)
-            return None if number is None else _take(connection, number), len(old)
-
         while True:
-            claimed, buried = await self._writer.submit(job)
+            claimed, buried = await self._writer.submit(
+                lambda connection: claim_next(connection, webhooks, oldest=oldest.timestamp(), avoid=avoid)
+            )
             if buried:
                 _log.error("%d deliveries to %s are dead: too old", buried, ", ".join(webhooks))
-            if buried < _BURIED_AT_ONCE:
+            if buried < BURIED_AT_ONCE:
                 return claimed
 
     def save(
@@ -147,13 +135,13 @@ class SqliteStore:
 
     async def recover(self) -> int:
         """See ``Store.recover``: ``delivery.recover`` on every row at once."""
-        return await self._writer.submit(
-            lambda connection: (
-                connection.execute(
-                    "UPDATE delivery SET state = 'ready', maybe_duplicate = 1 WHERE state = 'sending'"
-                ).rowcount
-            )
-        )
+
+        def job(connection: sqlite3.Connection) -> int:
+            return connection.execute(
+                "UPDATE delivery SET state = 'ready', maybe_duplicate = 1 WHERE state = 'sending'"
+            ).rowcount
+
+        return await self._writer.submit(job)
 
     async def hold_all_but(self, webhooks: Sequence[str]) -> int:
         """See ``Store.hold_all_but``."""
@@ -210,6 +198,11 @@ class SqliteStore:
 
         return await self._writer.submit(job)
 
+    @property
+    def trouble(self) -> str:
+        """See ``Store.trouble``."""
+        return self._writer.trouble
+
     async def close(self) -> None:
         """See ``Store.close``. The write-ahead log is folded into the file."""
         await self._writer.close()
@@ -256,65 +249,6 @@ def _insert_deliveries(
         " VALUES (?, ?, ?, ?, 'ready', ?)",
         [(sequence, webhook.name, webhook.transport.name, order_key, due_from) for webhook in webhooks],
     )
-
-
-def _choose(
-    connection: sqlite3.Connection, webhooks: Sequence[str], *, oldest: float, avoid: int | None
-) -> tuple[int | None, list[int]]:
-    """The row to take; and those, met on the way, that are due from before ``oldest``.
-
-    It is the oldest row of its ticket, even as a probe: the order within a ticket holds.
-    """
-    avoided = _order_key(connection, avoid) if avoid is not None else ""
-    old = list[int]()
-    passed = dict[str, int]()
-    for number, ticket, due_from in _ready(connection, webhooks):
-        if due_from < oldest:
-            old.append(number)
-            if len(old) == _BURIED_AT_ONCE:
-                return None, old
-        elif avoid is None:
-            return number, old
-        elif ticket not in passed:
-            if number > avoid and ticket != avoided:
-                return number, old
-            passed[ticket] = number
-    others = [number for ticket, number in passed.items() if ticket != avoided]
-    return next(iter(others or passed.values()), None), old
-
-
-def _ready(connection: sqlite3.Connection, webhooks: Sequence[str]) -> Iterator[tuple[int, str, float]]:
-    """Id, ticket and ``due_from`` of the ready rows, oldest first. It reads no further than it is asked."""
-    return heapq.merge(*(connection.execute(_READY, (webhook,)) for webhook in webhooks))
-
-
-def _order_key(connection: sqlite3.Connection, number: int) -> str:
-    row = connection.execute("SELECT order_key FROM delivery WHERE id = ?", (number,)).fetchone()
-    return str(row[0]) if row else ""
-
-
-def _bury(connection: sqlite3.Connection, old: Iterable[int]) -> None:
-    for number in old:
-        dead = expire(_claimed(connection, number).delivery)
-        connection.execute(
-            "UPDATE delivery SET state = ?, reason = ?, next_at = ? WHERE id = ?",
-            (dead.state, dead.reason, rows.seconds(dead.next_at), number),
-        )
-
-
-def _take(connection: sqlite3.Connection, number: int) -> Claimed:
-    found = _claimed(connection, number)
-    taken = claim(found.delivery)
-    connection.execute(
-        "UPDATE delivery SET state = ?, attempts = ? WHERE id = ?", (taken.state, taken.attempts, number)
-    )
-    return Claimed(taken, found.event)
-
-
-def _claimed(connection: sqlite3.Connection, number: int) -> Claimed:
-    row = connection.execute(_CLAIMED, (number,)).fetchone()
-    delivery = rows.delivery(row)
-    return Claimed(delivery, rows.event(row, delivery))
 
 
 def _settle(connection: sqlite3.Connection, delivery: Delivery) -> bool:

@@ -11,8 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from deskbell.errors import StoreError
 
@@ -25,15 +24,13 @@ _LARGEST_BATCH = 512
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Submitted:
+class _Submitted(NamedTuple):
     job: Job[Any]
     future: asyncio.Future[Any]
     urgent: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Done:
+class _Done(NamedTuple):
     future: asyncio.Future[Any]
     value: Any
     error: Exception | None = None
@@ -49,11 +46,12 @@ class GroupWriter:
         self._connection = connection
         self._linger = linger
         self._loop = asyncio.get_running_loop()
+        self._gathered: list[_Submitted] = []  # by the loop alone, until this turn of it ends
         self._changed = threading.Condition()
         self._waiting: list[_Submitted] = []
         self._urgent = 0
         self._closing = False
-        self._trouble = ""
+        self.trouble = ""  # why the last commit failed
         # A daemon: a disk that hangs must not keep the process from ending. Nothing unfinished was acknowledged.
         self._thread = threading.Thread(target=self._run, name="deskbell-writer", daemon=True)
         self._thread.start()
@@ -61,7 +59,7 @@ class GroupWriter:
     @property
     def waiting(self) -> int:
         """Jobs that no transaction has taken yet."""
-        return len(self._waiting)
+        return len(self._gathered) + len(self._waiting)
 
     def submit(self, job: Job[T], *, urgent: bool = True) -> asyncio.Future[T]:
         """The future resolves after the commit that covers ``job``, with its result.
@@ -70,21 +68,26 @@ class GroupWriter:
         cancelled before its turn does not run. ``StoreError`` when the database fails; what else the job
         raises is its own.
         """
+        if self._closing:
+            raise StoreError("the store is closed")
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
         future: asyncio.Future[T] = self._loop.create_future()
-        with self._changed:
-            if self._closing:
-                raise StoreError("the store is closed")
-            self._waiting.append(_Submitted(job, future, urgent))
-            self._urgent += urgent
-            if urgent or len(self._waiting) == 1:
-                self._changed.notify()
+        self._gathered.append(_Submitted(job, future, urgent))
         return future
+
+    def _hand_over(self) -> None:
+        """Once for all jobs of one turn of the loop: they share a commit, and the two threads meet less often."""
+        gathered, self._gathered = self._gathered, []
+        with self._changed:
+            self._waiting += gathered
+            self._urgent += sum(submitted.urgent for submitted in gathered)
+            self._changed.notify()
 
     async def close(self) -> None:
         """Finish what is waiting, then end the thread. The connection stays open."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify()
+        self._closing = True
+        self._hand_over()
         await asyncio.to_thread(self._thread.join)
 
     def _run(self) -> None:
@@ -137,9 +140,9 @@ class GroupWriter:
 
     def _report(self, trouble: str) -> None:
         """Say once what is wrong, and once that it is over: under load there are hundreds of batches a second."""
-        if trouble == self._trouble:
+        if trouble == self.trouble:
             return
-        self._trouble = trouble
+        self.trouble = trouble
         if trouble:
             _log.error("%s", trouble)
         else:

@@ -73,7 +73,7 @@ class ClientXCMS(Source):
         action = _action(variables["action"])
         _complete(variables, action)
         ticket = variables.get("ticket", "").strip()
-        if not ticket and action in tuple(Action):
+        if not ticket and isinstance(action, Action):
             ticket = last_number(variables.get("url", ""))
         return TicketEvent(action=action, ticket=ticket, variables=variables)
 
@@ -99,10 +99,13 @@ def _variables(fields: Mapping[str, Any], path: str) -> dict[str, str]:
     """Every scalar by its name in deskbell, in lower case; deeper extras are no variables."""
     variables, faults = dict[str, str](), list[Fault]()
     for key, value in fields.items():
-        if isinstance(value, (dict, list, bool)) and _name(key) in _KNOWN:
+        name = _name(key)
+        if isinstance(value, str):  # as ClientXCMS sends all of them
+            variables[name] = value
+        elif isinstance(value, (dict, list, bool)) and name in _KNOWN:
             faults.append(Fault(path + key, "must be a string, a number or null"))
         elif not isinstance(value, (dict, list)):
-            variables[_name(key)] = scalar_text(value)
+            variables[name] = scalar_text(value)
     if not variables.get("action", "").strip() and not faults:
         faults.append(Fault(path + "action", "is required"))
     if faults:

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar, NamedTuple
 
-import deskbell
 from aiohttp import web
+
+import deskbell
 
 from .form import form_errors, is_empty, query_errors
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-import deskbell
 from pydantic import Field, StringConstraints, field_validator
+
+import deskbell
 
 MAX_USERNAME = 80
 """https://docs.discord.com/developers/resources/webhook#create-webhook"""

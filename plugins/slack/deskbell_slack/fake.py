@@ -15,8 +15,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-import deskbell
 from aiohttp import web
+
+import deskbell
 
 PER_SECOND = 1.0
 BURST = 6.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import deskbell
 from pydantic import Field
+
+import deskbell
 
 
 class SlackOptions(deskbell.Options):

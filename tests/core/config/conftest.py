@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import deskbell
 import pytest
 from aiohttp import web
+
+import deskbell
 from deskbell.config import Loaded, load_config
 
 GOOD = """\

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from deskbell.config import Loaded, Severity, report
-from deskbell.config.document import split_lines
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from deskbell.config import Loaded, Severity, report
+from deskbell.config.document import split_lines
 
 Load = Callable[..., Loaded]
 QUIETLY = settings(

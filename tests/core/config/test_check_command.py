@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from deskbell.cli.check import show
 from deskbell.config import Loaded
 

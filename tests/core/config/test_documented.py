@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import BaseModel
+
 from deskbell.config import Loaded, service
 from deskbell.config.model import ConfigFile
-from pydantic import BaseModel
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text("utf-8")
 

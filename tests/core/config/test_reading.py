@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from deskbell.config import Loaded, load_config, read_plugins_dir, report
 from deskbell.config.document import Document, UnreadableError
 from deskbell.config.problem import Place

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from deskbell.config import Loaded, Problem, Severity, report, to_json
 from deskbell.config.problem import dotted
 

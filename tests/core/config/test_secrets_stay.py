@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+
 from deskbell.config import Loaded, report, to_json
 
 Load = Callable[..., Loaded]

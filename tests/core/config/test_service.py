@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+
 from deskbell.config import Loaded, parse_listen
 
 Load = Callable[..., Loaded]

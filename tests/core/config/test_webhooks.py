@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import deskbell
 import pytest
+from pydantic import field_validator
+
+import deskbell
 from deskbell.config import Loaded
 from deskbell.pace import Rate
 from deskbell.settings import Webhook, When
-from pydantic import field_validator
 
 Load = Callable[..., Loaded]
 Problems = Callable[..., list[str]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from deskbell_clientxcms import ClientXCMS
 
 LABELS = [  # language, low, medium, high

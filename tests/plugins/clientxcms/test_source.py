@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deskbell import VARIABLES, Action, EventError, EventRequest, TicketEvent
-from deskbell_clientxcms import ClientXCMS, deskbell_sources
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deskbell import VARIABLES, Action, EventError, EventRequest, TicketEvent
+from deskbell_clientxcms import ClientXCMS, deskbell_sources
 
 SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
 needs_shared = pytest.mark.skipif(

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import deskbell
 import pytest
+from jsonschema import Draft202012Validator
+
+import deskbell
 from deskbell.notice import Notice
 from deskbell.template import Template
 from deskbell_discord import Discord
 from deskbell_discord.options import DiscordOptions
-from jsonschema import Draft202012Validator
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 PARSER = "discord-markdown-parser@1.3.1"

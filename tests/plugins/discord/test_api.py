@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import deskbell
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import deskbell
 from deskbell_discord import Discord
 from deskbell_discord.api import execute_url, outcome
 from deskbell_discord.options import DiscordOptions
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 ANSWERS = SHARED / "discord" / "discord_errors.json"

@@ -11,15 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import deskbell
 import pytest
 from aiohttp.test_utils import TestServer
+from jsonschema import Draft202012Validator
+
+import deskbell
 from deskbell.client import Client
 from deskbell.egress import EgressPolicy
 from deskbell_discord import Discord
 from deskbell_discord.fake import CHANNEL_ID, TOKEN, WEBHOOK_ID, WEBHOOK_NAME, FakeDiscord, pings
 from deskbell_discord.options import DiscordOptions
-from jsonschema import Draft202012Validator
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 ANSWERS = SHARED / "discord" / "discord_errors.json"

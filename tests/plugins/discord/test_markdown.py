@@ -7,10 +7,11 @@ import time
 
 import dismoji
 import pytest
-from deskbell import LINK, VALUE
-from deskbell_discord.markdown import INVISIBLE, as_read, escape, link, separate
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from deskbell import LINK, VALUE
+from deskbell_discord.markdown import INVISIBLE, as_read, escape, link, separate
 
 Z = INVISIBLE
 

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import deskbell
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import deskbell
 from deskbell_discord import Discord
 from deskbell_discord.fake import Pings, pings
 from deskbell_discord.message import allowed_mentions, warnings
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"

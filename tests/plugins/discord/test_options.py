@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from deskbell_discord.options import DiscordOptions
 from pydantic import ValidationError
+
+from deskbell_discord.options import DiscordOptions
 
 Make = Callable[..., dict[str, Any]]
 

@@ -10,10 +10,11 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from deskbell.notice import clean
-from deskbell_discord.markdown import INVISIBLE, as_read, escape
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from deskbell.notice import clean
+from deskbell_discord.markdown import INVISIBLE, as_read, escape
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 NAUGHTY = SHARED / "corpora" / "naughty-strings" / "blns.json"

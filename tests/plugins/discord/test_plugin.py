@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
-import deskbell_discord
 import pluggy
+
+import deskbell_discord
 from deskbell import hookspecs
 from deskbell.conformance import plugin_faults, transport_faults
 from deskbell.pace import Rate, parse_rates

@@ -13,14 +13,15 @@ import pytest
 import slackblocks
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+from slack_sdk.webhook.internal_utils import _build_body
+
 from deskbell import Notice, Outcome, Payload, Secret, SendContext, TicketEvent
 from deskbell.client import Client
 from deskbell.egress import EgressPolicy
 from deskbell.template import Template
 from deskbell_slack import Slack
 from deskbell_slack.options import SlackOptions
-from slack_sdk.webhook.async_client import AsyncWebhookClient
-from slack_sdk.webhook.internal_utils import _build_body
 
 RECOMMENDED_LENGTH = 4_000  # https://docs.slack.dev/reference/methods/chat.postMessage
 SLACK = Slack()

@@ -9,10 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
 from deskbell import Delivered, DestinationGone, Outcome, Payload, PermanentFailure, Throttled
 from deskbell_slack import Slack
 from deskbell_slack.fake import BURST, CUT_AT, FakeSlack
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 Deliver = Callable[[str, Payload], Awaitable[Outcome]]
 

@@ -6,11 +6,12 @@ import html
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from deskbell import LINK, VALUE
 from deskbell_slack import message
 from deskbell_slack.message import GAP, SEAL, TICK, escape, literal
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PLAIN = [
     "Bonjour,  Voici ma demande de remboursement",

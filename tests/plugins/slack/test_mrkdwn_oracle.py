@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from deskbell import VARIABLES, Payload
 from deskbell.notice import clean
 from deskbell_slack.message import GAP, SEAL, TICK, escape
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 PACKAGE = "slack-markdown@0.3.0"
 SCRIPT = Path(__file__).with_name("mrkdwn_tree.js")

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
 from deskbell import VARIABLES, Payload
 from deskbell.notice import clean
 from deskbell.transport import Options
 from deskbell_slack import Slack, deskbell_transports
 from deskbell_slack.message import GAP, NOTHING_TO_SHOW
 from deskbell_slack.options import SlackOptions
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pydantic import ValidationError
 
 NAUGHTY = (
     Path(__file__).resolve().parents[3].parent
