@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import statistics
 import sys
+import tokenize
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -177,6 +178,31 @@ def test_functions_stay_short() -> None:
     assert {name: count for name, count in lengths.items() if count > MAX_FUNCTION} == {}
     assert statistics.quantiles(lengths.values(), n=10)[-1] <= MAX_P90_FUNCTION
     assert statistics.median(lengths.values()) <= MAX_MEDIAN_FUNCTION
+
+
+def code_lines(path: Path) -> int:
+    """Lines with code on them: no comments, no docstrings, no blank lines."""
+    ignored = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    with path.open("rb") as file:
+        tokens = [token for token in tokenize.tokenize(file.readline) if token.type not in ignored]
+    lines = {line for token in tokens[1:] for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, (ast.Module, *NAMED)) and ast.get_docstring(node):
+            docstring = node.body[0]
+            lines -= set(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+    return len(lines)
+
+
+def test_there_is_as_much_test_as_the_house_wants() -> None:
+    tests = sum(map(code_lines, (ROOT / "tests").rglob("*.py")))
+    assert 1.3 <= tests / sum(map(code_lines, SOURCES)) <= 1.8
 
 
 def test_every_function_is_annotated() -> None:

@@ -251,27 +251,47 @@ def test_a_broken_plugin_is_shown_and_harms_nobody(
     assert serve().end() == 0
 
 
-def test_a_single_file_plugin_sends(
-    run: Run, sink: Sink, config_file: Callable[[str], Path], tmp_path: Path
-) -> None:
+BELL = """\
+import deskbell
+
+class Bell(deskbell.Transport):
+    '''Rings.'''
+    name = "bell"
+    max_length = 100
+
+    def format(self, notice, options):
+        return {"text": notice.text(deskbell.plain, self.max_length)}
+
+@deskbell.hookimpl
+def deskbell_transports():
+    return [Bell]
+"""
+
+
+@pytest.fixture
+def bell_config(config_file: Callable[[str], Path], sink: Sink, tmp_path: Path) -> Path:
+    """A config whose one webhook uses a transport of one file, and whose source is deskbell's own."""
     (tmp_path / "plugins.d").mkdir()
-    (tmp_path / "plugins.d" / "bell.py").write_text(
-        "import deskbell\n"
-        "class Bell(deskbell.Transport):\n"
-        "    '''Rings.'''\n"
-        "    name = 'bell'\n"
-        "    max_length = 100\n"
-        "    def format(self, notice, options):\n"
-        "        return {'text': notice.text(deskbell.plain, self.max_length)}\n"
-        "@deskbell.hookimpl\n"
-        "def deskbell_transports():\n"
-        "    return [Bell]\n",
-        "utf-8",
-    )
-    path = config_file(to_sink(sink.url).replace("transport: slack", "transport: bell"))
-    path.write_text(path.read_text("utf-8") + "plugins_dir: plugins.d\n", "utf-8")
+    (tmp_path / "plugins.d" / "bell.py").write_text(BELL, "utf-8")
+    webhooks = to_sink(sink.url).replace("transport: slack", "transport: bell")
+    path = config_file(webhooks + "plugins_dir: plugins.d\n")
+    path.write_text(path.read_text("utf-8").replace("name: clientxcms", "name: shop"), "utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("bell_config")
+def test_a_single_file_plugin_sends(run: Run, sink: Sink) -> None:
     sent = run("send", "desk")
     assert sent.returncode == 0, sent.stdout + sent.stderr
+    assert sink.texts == [VARIABLES["subject"]]
+
+
+@pytest.mark.usefixtures("bell_config")
+def test_core_does_its_job_without_any_plugin_of_this_repository(run: Run, sink: Sink) -> None:
+    alone = {"DESKBELL_DISABLE_PLUGINS": "clientxcms,discord,slack"}
+    checked = run("check", environment=alone)
+    assert (checked.returncode, checked.stderr) == (0, ""), checked.stdout
+    assert run("send", "desk", environment=alone).returncode == 0
     assert sink.texts == [VARIABLES["subject"]]
 
 
