@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import http.client
 import json
 import re
 import shutil
@@ -267,6 +268,32 @@ def test_a_second_serve_on_the_same_store_is_refused(
     second = run("serve")
     assert second.returncode == 78
     assert "another deskbell uses this store" in second.stderr
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback; a datagram socket sends nothing when it connects."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
+
+
+@pytest.mark.parametrize("path", ["/demo/", "/metrics"])
+def test_pages_are_for_this_machine_whatever_name_another_one_uses(
+    path: str, serve: Serve, config_file: Callable[[str], Path]
+) -> None:
+    address = own_address()
+    if not address or address.startswith("127."):
+        pytest.skip("this machine has no address beside loopback")
+    config_file(TO_SINK.format(url="demo:slack"))
+    port = serve("--listen", "0.0.0.0:0").address.rpartition(":")[2]
+    for peer, expected in {"127.0.0.1": 200, address: 404}.items():
+        connection = http.client.HTTPConnection(peer, int(port), timeout=10)
+        connection.request("GET", path, headers={"Host": "localhost"})
+        assert connection.getresponse().status == expected
+        connection.close()
 
 
 def test_no_secret_stands_in_what_serve_prints_and_stores(

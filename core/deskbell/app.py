@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from ipaddress import ip_address
 
 from aiohttp import web
 
@@ -25,9 +25,9 @@ from .plugins import Plugins
 from .receiver import Receiver, not_found
 from .secret import Secret
 from .sender import Sender
-from .settings import Config, SourceSettings, Webhook
+from .settings import Config, SourceSettings, Webhook, is_loopback
 from .store import Store, open_store
-from .web.demo import Channel, demo_app
+from .web.demo import Channel, demo_app, to_demo
 
 LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE = 15.0
@@ -112,6 +112,7 @@ async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIt
             sources, accept=core.intake.accept, ready=lambda: _troubles(core), metrics=metrics.render
         )
         app = receiver.app()
+        app.router.add_get("/demo", to_demo)
         app.add_subapp("/demo/", demo_app(core.channels))
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
@@ -119,24 +120,16 @@ async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIt
         yield Door(f"http://{host}:{port}", fresh)
 
 
-def is_loopback(host: str) -> bool:
-    """True when only this machine can reach ``host``."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _with_tokens(config: Config) -> tuple[dict[str, SourceSettings], dict[str, Secret]]:
     """The sources, each with a way to authenticate: a fresh token on loopback, else a refusal to start."""
     sources, fresh = dict(config.sources), dict[str, Secret]()
     for name, source in config.sources.items():
-        if source.tokens or source.signing_secrets:
+        if not source.open:
             continue
         if not is_loopback(config.host):
             raise ConfigError(
-                f"source {name} has neither token nor signing_secret, and server.listen is {config.host}: anybody could "
-                "post events. Set a token of at least 16 characters (DESKBELL_TOKEN, for the shipped config)"
+                f"{source.why_closed(config.host)}: anybody could post events. Set a token of at least 16 characters "
+                "(DESKBELL_TOKEN, for the shipped config)"
             )
         fresh[name] = Secret(secrets.token_urlsafe(24))
         sources[name] = replace(source, tokens=(fresh[name],))
@@ -178,9 +171,9 @@ async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitSt
     try:
         await web.TCPSite(runner, host, port, backlog=1024).start()
     except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another server.listen"
-        ) from None
+        # asyncio wraps the reason into a sentence of its own; a name that does not resolve has only its own words.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another server.listen") from None
     return int(runner.addresses[0][1])
 
 

@@ -68,7 +68,7 @@ class Intake:
         )
         if only:
             return await self._add(event, raw, (only,), key, None)
-        event, news = await self._memory.complete(event)
+        event, news = await self._memory.complete(event, perhaps_known=key is not None)
         webhooks = webhooks_for(event, self._webhooks, self._priorities)
         return await self._add(event, raw, webhooks, key, news)
 
@@ -107,8 +107,14 @@ class _TicketMemory:
         self._facts: dict[tuple[str, str], TicketFacts] = {}
         self._recalling: Counter[tuple[str, str]] = Counter()
 
-    async def complete(self, event: TicketEvent) -> tuple[TicketEvent, TicketFacts | None]:
-        """The event with what its ticket said before, and what is to be stored of the ticket if that is new."""
+    async def complete(
+        self, event: TicketEvent, *, perhaps_known: bool
+    ) -> tuple[TicketEvent, TicketFacts | None]:
+        """The event with what its ticket said before, and what is to be stored of the ticket if that is new.
+
+        One that is ``perhaps_known`` may be an old one again, which says nothing new: only the store can tell, so
+        the next event of the ticket asks it.
+        """
         if not event.ticket:
             return event, None
         identity = (event.source, event.ticket)
@@ -118,7 +124,10 @@ class _TicketMemory:
         if self._recalling[identity] or (known is None and not _says_all(told)):
             known = await self._recall(identity)
         facts = _merged(told, known or _NOTHING)
-        self._remember(identity, facts)
+        if perhaps_known:
+            self.forget(event)
+        else:
+            self._remember(identity, facts)
         if facts != told:
             event = replace(event, variables=_filled(event.variables, facts))
         return event, facts if facts != known else None

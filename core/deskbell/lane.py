@@ -137,7 +137,9 @@ class Lane:
     def _wait(self) -> float:
         now, tick = self._engine.clock(), _tick()
         paces = max(self._pace.wait(tick), self._service.pace.wait(tick))
-        return max(self.health.wait(now), self._service.wait(now), paces)
+        waits = max(self.health.wait(now), self._service.wait(now))
+        # No wait is longer when it begins: this one is, when the clock was set back since.
+        return max(min(waits, self._engine.policy.longest_retry_after), paces)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not through a stop or a resume, nor through one that came since the last sleep."""

@@ -76,6 +76,20 @@ def configure_logging(level: str = "INFO", *, secrets: Iterable[Secret] = ()) ->
     logging.captureWarnings(capture=True)
     # The path of a request may hold a token, and there is a line for each event anyway.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    server = logging.getLogger("aiohttp.server")
+    server.filters[:] = [
+        *(each for each in server.filters if each is not _without_traceback),
+        _without_traceback,
+    ]
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """What is no HTTP is the sender's fault: one line without a traceback, or any scanner could fill the disk."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and type(error).__module__ == "aiohttp.http_exceptions":
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = record.exc_text = None
+    return True
 
 
 class _OwnHandler(logging.StreamHandler[TextIO]):

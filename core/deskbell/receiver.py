@@ -16,7 +16,7 @@ from aiohttp import web
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
 from .problem import Problem
-from .settings import SourceSettings
+from .settings import SourceSettings, is_loopback
 from .signature import verify
 from .source import EventRequest
 from .store import Added
@@ -33,6 +33,8 @@ _REDIRECTED = (
     "send a POST. If your sender is set to POST, a redirect (http to https, or a missing www) turned it into "
     "a GET without its body: give it the final URL"
 )
+
+_FORWARDING = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +86,7 @@ class Receiver:
         """Every request gets its answer here: the sender never sees a traceback, the owner sees every refusal."""
         source = self._sources.get(request.match_info["source"])
         if source is None:
+            _log.warning("from %s: a request for a source that is not configured", request.remote)
             return Problem(404, "no source of this name is configured", close=True).response()
         try:
             added = await self._take(request, source)
@@ -91,10 +94,10 @@ class Receiver:
             return _accepted(added)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered, and logged
             problem = _problem_of(error)
-            self._tell(source, problem, error)
+            self._tell(request, source, problem, error)
             return problem.response()
 
-    def _tell(self, source: SourceSettings, problem: Problem, error: Exception) -> None:
+    def _tell(self, request: web.Request, source: SourceSettings, problem: Problem, error: Exception) -> None:
         """Tell the owner of a refusal: the senders of this world do not. The store's trouble only when it changes."""
         trouble = str(error) if isinstance(error, StoreError) else ""
         if trouble and trouble == self._trouble:
@@ -102,7 +105,8 @@ class Receiver:
         self._trouble = trouble or self._trouble
         defect = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.ERROR if trouble or defect else logging.WARNING
-        _log.log(level, "source %s: answered %d: %s", source.name, problem.status, error, exc_info=defect)
+        told = "source %s, from %s: answered %d: %s"
+        _log.log(level, told, source.name, request.remote, problem.status, error, exc_info=defect)
 
     async def _take(self, request: web.Request, source: SourceSettings) -> Added:
         if request.method != "POST":
@@ -115,7 +119,10 @@ class Receiver:
             verify(source.signing_secrets, body=body, headers=headers, now=self._clock())
         event = _parse(source, EventRequest(body, headers))
         key = _idempotency_key(headers)
-        return await self._accept(event, body, source=source.name, key=key)
+        added = await self._accept(event, body, source=source.name, key=key)
+        if not added.deliveries:
+            _log.info("source %s: no webhook takes event %s (%s)", source.name, added.id, event.action)
+        return added
 
     async def _read(self, request: web.Request) -> bytes:
         if (request.content_length or 0) > LARGEST_BODY:
@@ -156,8 +163,14 @@ class Receiver:
 
 
 def is_loopback_host(request: web.Request) -> bool:
-    """True when the sender named this machine itself: a proxy that passes its own name on publishes nothing."""
-    return _LOOPBACK_HOST.fullmatch(request.host) is not None
+    """True when a program on this machine asked for this machine.
+
+    Not another machine, nor one through a proxy, which passes its own name or a header on; nor a page of another
+    site whose name was bent to loopback (DNS rebinding).
+    """
+    forwarded = any(name in request.headers for name in _FORWARDING)
+    named = _LOOPBACK_HOST.fullmatch(request.host) is not None
+    return named and not forwarded and is_loopback(request.remote or "")
 
 
 async def not_found(_request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ class SourceSettings:
     signing_secrets: tuple[Secret, ...] = ()
     variables: tuple[str, ...] = ()
 
+    @property
+    def open(self) -> bool:
+        """True when nothing tells who posts: it is an error beyond loopback."""
+        return not self.tokens and not self.signing_secrets
+
+    def why_closed(self, host: str) -> str:
+        """What an open source lacks to be served at ``host``."""
+        return f"source {self.name} has neither token nor signing_secret, and server.listen is {host}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -103,3 +113,11 @@ class Config:
         sources = [(*source.tokens, *source.signing_secrets) for source in self.sources.values()]
         webhooks = [(webhook.url, *webhook.secret_options) for webhook in self.webhooks if not webhook.demo]
         return tuple(secret for group in (*sources, *webhooks) for secret in group if secret)
+
+
+def is_loopback(host: str) -> bool:
+    """True when only this machine can reach ``host``."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -170,6 +170,10 @@ class Transport(ABC, Generic[OptionsT]):
         """The message as its reader sees it, as plain text: for ``preview`` in a terminal."""
         return json.dumps(payload, ensure_ascii=False, indent=2)
 
+    def refusals(self, skeleton: str) -> Sequence[str]:  # noqa: ARG002 - for subclasses
+        """What must not be in a template, because no escape works there: errors of ``check``. As ``warnings``."""
+        return ()
+
     def warnings(self, skeleton: str) -> Sequence[str]:  # noqa: ARG002 - for subclasses
         """What ``check`` should say of a template: its skeleton has VALUE and LINK where values go."""
         return ()

@@ -207,6 +207,15 @@ def test_deliveries_list_the_newest_first_with_the_promised_keys(
     assert "200 ok" in table
 
 
+def test_deliveries_of_a_webhook_that_nobody_knows_end_with_2(
+    run: Run, sink: Sink, config_file: Callable[[str], Path]
+) -> None:
+    config_file(to_sink(sink.url))
+    run("send", "desk")
+    assert run("deliveries", "--webhook", "desc").returncode == 2
+    assert run("deliveries", "--webhook", "desk").returncode == 0
+
+
 def test_deliveries_before_the_first_event(run: Run, config_file: Callable[[str], Path]) -> None:
     config_file(DEMO)
     listed = run("deliveries")

@@ -317,6 +317,16 @@ async def test_a_key_that_came_again_changes_nothing_of_what_is_known(desk: Desk
     assert [variables["priority"] for variables in desk.variables()] == ["High", "Low", "Low"]
 
 
+async def test_a_key_that_comes_again_misleads_nobody_meanwhile(desk: Desk) -> None:
+    """Events that are accepted while the store has not yet said that the key is known."""
+    await desk.accept("Submit", {**CREATION, "priority": "Low"}, key="k")
+    await desk.accept("StaffReply", {"priority": "High"})
+    again = desk.accept("Submit", {**CREATION, "priority": "Low"}, key="k")
+    await asyncio.gather(again, desk.accept("Reply", {"subject": "another"}))
+    assert desk.variables()[-1]["priority"] == "High"
+    assert (await desk.store.recall("cms", "7")).priority == "High"
+
+
 # -- at once
 
 WORDS = st.sampled_from(["", "High", "Low"])

@@ -312,7 +312,7 @@ async def test_another_method_is_told_of_the_redirect(
     assert "redirect" in answer.problem(405)["detail"]
     assert answer.headers["allow"] == "POST"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "source cms: answered 405: send a POST" in caplog.text
+    assert "source cms, from 127.0.0.1: answered 405: send a POST" in caplog.text
 
 
 REFUSED_TYPES = [
@@ -509,9 +509,9 @@ async def test_a_refused_event_is_one_line_in_the_owners_log(
     await door.ask("POST", "/events/signed", {"webhook-id": "msg_1"}, EVENT)
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     refused, unsigned = [record.getMessage() for record in caplog.records]
-    assert refused == "source cms: answered 422: not a ticket event"
+    assert refused == "source cms, from 127.0.0.1: answered 422: not a ticket event"
     assert unsigned.startswith(
-        "source signed: answered 401: webhook-timestamp"
+        "source signed, from 127.0.0.1: answered 401: webhook-timestamp"
     )  # the sender does not learn that
 
 
@@ -590,6 +590,12 @@ async def test_metrics_are_for_this_machine(door: Door, host: str) -> None:
     answer = await door.ask("GET", "/metrics", {"Host": host})
     assert (answer.status, answer.body) == (200, b"events 1\n")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4"
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_metrics_are_for_nobody_behind_a_proxy(door: Door, header: str) -> None:
+    """A proxy that passes requests to 127.0.0.1 often names just that."""
+    (await door.ask("GET", "/metrics", {"Host": "127.0.0.1", header: "203.0.113.9"})).problem(404)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .setting import config_option, read_setting
+from .setting import config_option, read_setting, webhook_named
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -43,6 +43,8 @@ def command(
     except StoreError as error:
         click.echo(f"deskbell: {error}", err=True)
         sys.exit(1)
+    if webhook is not None and not found and webhook not in {known.name for known in config.webhooks}:
+        webhook_named(config, webhook)  # ends the command
     if as_json:
         for listed in found:
             click.echo(json.dumps(_as_json(listed), ensure_ascii=False))

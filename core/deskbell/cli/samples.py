@@ -49,7 +49,12 @@ def chosen_sample(
             return read_sample(file.read(), adapter)
     except EventError as error:
         faults = "".join(f"\n  {fault.path or 'the body'}: {fault.message}" for fault in error.faults)
-        _end(f"{event_path}: {error}{faults}", 1)
+        hint = (
+            ""
+            if source_name
+            else "\n  (the body of a source, as its CMS sends it, is read with --source NAME)"
+        )
+        _end(f"{event_path}: {error}{faults}{hint}", 1)
 
 
 def _end(reason: str, code: int) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import asdict
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def command(webhook_name: str, config_path: Path, event_path: Path | None, sourc
         sys.exit(1)
     sample = chosen_sample(config, webhook, event_path, source_name)
     trial = asyncio.run(_send(config, setting, webhook, sample))
-    sys.exit(_show(trial, webhook))
+    sys.exit(_show(trial, webhook, config.timezone))
 
 
 async def _send(config: Config, setting: Setting, webhook: Webhook, sample: Sample) -> dict[str, Any]:
@@ -53,7 +54,7 @@ async def _send(config: Config, setting: Setting, webhook: Webhook, sample: Samp
         return asdict(await try_webhook(core.intake, core.dispatcher, webhook, sample))
 
 
-def _show(trial: dict[str, Any], webhook: Webhook) -> int:
+def _show(trial: dict[str, Any], webhook: Webhook, timezone: tzinfo) -> int:
     if "error" in trial:
         click.echo(f"deskbell: {trial['error']}", err=True)
         return 1
@@ -67,7 +68,8 @@ def _show(trial: dict[str, Any], webhook: Webhook) -> int:
     if trial["state"] == "dead":
         click.echo(f"not delivered, and not tried again: {trial['reason']}")
     else:
-        following = f"; next try at {trial['next_at']}" if trial["next_at"] else ""
+        at = datetime.fromisoformat(trial["next_at"]).astimezone(timezone) if trial["next_at"] else None
+        following = f"; next try at {at:%H:%M:%S}" if at else ""
         click.echo(
             f"not delivered yet: {trial['reason'] or 'it waits its turn'}{following}. It stays in the queue"
         )

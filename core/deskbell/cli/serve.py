@@ -32,14 +32,15 @@ _log = logging.getLogger("deskbell")
 @click.option("--listen", metavar="HOST:PORT", help="Listen here instead; port 0 picks a free one.")
 def command(config_path: Path, listen: str | None) -> None:
     """Accept events and deliver them, until SIGTERM or Ctrl+C."""
+    from deskbell.config import report
     from deskbell.log import configure_logging, protect
 
     configure_logging()
     setting = read_setting(config_path)
     config = setting.config()
     protect(*config.secrets)
-    for problem in setting.loaded.problems:
-        _log.warning("%s", problem)
+    if setting.loaded.problems:
+        click.echo(report(setting.loaded.problems), err=True)
     for broken in setting.plugins.broken:
         _log.warning(
             "plugin %s is not loaded: %s; `deskbell plugins` says what to do", broken.name, broken.reason

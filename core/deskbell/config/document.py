@@ -29,12 +29,16 @@ _BROKEN = "this text holds half of a character (\\ud800 to \\udfff)"
 
 
 class UnreadableError(Exception):
-    """There is no data to go on with. ``notes`` say why, ``text`` is what could be read of the file."""
+    """There is no data to go on with. ``notes`` say why, ``text`` is what could be read of the file.
 
-    def __init__(self, notes: list[Note], text: str = "") -> None:
+    ``mended`` is that text without the faults that ``notes`` tell, when it can be read then.
+    """
+
+    def __init__(self, notes: list[Note], text: str = "", mended: str = "") -> None:
         super().__init__("; ".join(note.message for note in notes))
         self.notes = notes
         self.text = text
+        self.mended = mended
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,8 @@ def _compose(text: str, lines: tuple[str, ...], is_secret: traps.IsSecret) -> ya
     try:
         node = loader.compose(text)
     except yaml.YAMLError:
-        raise UnreadableError(list(traps.explain_all(lines, is_secret)), text) from None
+        notes, mended = traps.explain_all(lines, is_secret)
+        raise UnreadableError(notes, text, mended) from None
     if node is None:
         raise UnreadableError(
             [Note(None, "the file is empty", "copy the shipped config.yaml, and change it")]

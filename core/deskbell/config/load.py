@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from deskbell.settings import Config
+from deskbell.settings import Config, is_loopback
 from deskbell.source import NativeSource, Source
 from deskbell.transport import Transport
 
@@ -19,7 +19,7 @@ from .environment import expand
 from .findings import Findings, problems
 from .masking import Masks
 from .model import VERSION, ConfigFile
-from .problem import Problem
+from .problem import Note, Problem
 from .scope import Scope
 from .sources import decode_sources
 from .validation import read_file
@@ -48,11 +48,12 @@ def load_config(
     """
     masks = Masks(transports.values())
     try:
-        document = Document.parse(read_text(path), masks.is_secret)
+        document, faults, lines = _read(path, masks)
     except UnreadableError as error:
         lines = exhibit.of_text(split_lines(error.text), masks)
         return Loaded(None, problems(str(path), error.notes, masks, lines))
     findings = Findings(document)
+    findings.notes.extend(faults)  # they spoil no value: it is mended
     for note in (*document.notes, *cut_texts(document)):
         findings.add(note)
     data = expand(document.data, environ, findings)
@@ -66,8 +67,24 @@ def load_config(
         broken=broken,
     )
     config = _decode(file, path, scope)
-    found = problems(str(path), findings.notes, masks, exhibit.of_document(document, masks))
+    found = problems(str(path), findings.notes, masks, lines)
     return Loaded(None if findings.failed else config, found)
+
+
+def _read(path: Path, masks: Masks) -> tuple[Document, list[Note], exhibit.Exhibit]:
+    """The document, what kept the file from being YAML, and how its lines are shown.
+
+    Where the faults are understood, the document is what the owner meant: so the rest is told in the same run.
+    """
+    text = read_text(path)
+    try:
+        document = Document.parse(text, masks.is_secret)
+    except UnreadableError as error:
+        if not error.mended:
+            raise
+        mended = Document.parse(error.mended, masks.is_secret)
+        return mended, error.notes, exhibit.of_text(split_lines(text), masks)
+    return document, [], exhibit.of_document(document, masks)
 
 
 def read_plugins_dir(path: Path, environ: Mapping[str, str]) -> Path | None:
@@ -107,7 +124,18 @@ def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
         priorities=vocabulary.priorities,
     )
     _note_the_rest(file, scope)
+    _note_open_doors(config, file, scope)
     return config
+
+
+def _note_open_doors(config: Config, file: ConfigFile, scope: Scope) -> None:
+    if is_loopback(config.host):
+        return
+    for index, entry in enumerate(file.sources or ()):
+        source = config.sources.get(entry.name or "")
+        if source and source.open and not scope.findings.spoilt(("sources", index)):
+            said = f"{source.why_closed(config.host)}: anybody could post events"
+            scope.findings.error(("sources", index), said, "set a token of at least 16 characters")
 
 
 def _note_the_rest(file: ConfigFile, scope: Scope) -> None:

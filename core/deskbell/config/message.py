@@ -78,6 +78,8 @@ def _ask_transport(template: Template, transport: Transport[Any], path: KeyPath,
         )
         scope.findings.error(path, message, "shorten them; values are cut to what remains")
     try:
+        for refusal in transport.refusals(template.skeleton):
+            scope.findings.error(path, refusal)
         for warning in transport.warnings(template.skeleton):
             scope.findings.warning(path, warning)
     except Exception as error:  # noqa: BLE001 - a plugin's own code

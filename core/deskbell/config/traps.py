@@ -8,7 +8,7 @@ run tells all of them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +46,19 @@ class _Trap:
     mended: str = ""
 
 
-def explain_all(lines: Sequence[str], is_secret: IsSecret) -> Iterator[Note]:
-    """What keeps ``lines`` from being YAML: at least one note."""
-    rest, mended = list(lines), set[int]()
+def explain_all(lines: Sequence[str], is_secret: IsSecret) -> tuple[list[Note], str]:
+    """What keeps ``lines`` from being YAML: at least one note; and the text without these faults, if it is YAML."""
+    notes, rest, mended = list[Note](), list(lines), set[int]()
     while trap := _next_trap(rest, is_secret):
         place = trap.note.place
         if mended and not trap.mended:
-            return  # it may come from the mending
-        yield trap.note
+            return notes, ""  # it may come from the mending
+        notes.append(trap.note)
         if not trap.mended or place is None or place.line in mended or len(mended) == _MOST_TRAPS:
-            return
+            return notes, ""
         rest[place.line - 1] = trap.mended
         mended.add(place.line)
+    return notes, "\n".join(rest)
 
 
 def remedy(key: str, value: str, is_secret: IsSecret) -> str:
@@ -107,7 +108,8 @@ def _tab(line: str, place: Place) -> _Trap | None:
         return None
     if before.strip():
         return _Trap(Note(place, "a tab stands where YAML wants a space", "replace it with one space"))
-    return _Trap(Note(place, f"line {place.line} is indented with a tab", "indent with spaces"))
+    spaced = line.replace("\t", "  ")
+    return _Trap(Note(place, f"line {place.line} is indented with a tab", "indent with spaces"), spaced)
 
 
 def _reference(line: str, place: Place) -> _Trap | None:

@@ -57,6 +57,11 @@ def demo_app(channels: Sequence[Channel]) -> web.Application:
     return app
 
 
+async def to_demo(_request: web.Request) -> web.StreamResponse:
+    """``/demo`` means ``/demo/``."""
+    raise web.HTTPPermanentRedirect("/demo/")
+
+
 def _local(request: web.Request, text: str, content_type: str) -> web.Response:
     if not is_loopback_host(request):
         return Problem(404, "there is nothing here").response()

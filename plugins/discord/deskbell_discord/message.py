@@ -66,7 +66,7 @@ def allowed_mentions(skeleton: str) -> dict[str, list[str]]:
     return allowed
 
 
-def warnings(skeleton: str) -> list[str]:
+def refusals(skeleton: str) -> list[str]:
     """What the owner should mend: the one place where no escape works."""
     inside_code = any(deskbell.VALUE in code for code in markdown.code_spans(skeleton))
     return [VALUE_IN_CODE] if inside_code else []

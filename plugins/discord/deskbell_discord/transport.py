@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import deskbell
 
 from . import api, markdown
-from .message import MAX_CONTENT, message, warnings
+from .message import MAX_CONTENT, message, refusals
 from .options import DiscordOptions
 
 
@@ -57,9 +57,9 @@ class Discord(deskbell.Transport[DiscordOptions]):
         """The text as the channel's readers see it."""
         return markdown.as_read(payload["content"])
 
-    def warnings(self, skeleton: str) -> Sequence[str]:
+    def refusals(self, skeleton: str) -> Sequence[str]:
         """Variables that stand where no escape works."""
-        return warnings(skeleton)
+        return refusals(skeleton)
 
     @classmethod
     def fake(cls) -> deskbell.FakeService:

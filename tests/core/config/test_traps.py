@@ -122,7 +122,23 @@ def test_a_reference_inside_brackets_gets_the_hint_to_quote_it(problems: Problem
 def test_all_traps_of_a_file_are_told_in_one_run(problems: Problems, good: str) -> None:
     second = "  - name: b\n    url: @b\n    options: {a: ${B}}\n    message: Ticket: %subject%\n    action: Close\n"
     text = good.replace("|\n      New: %subject%", "%subject% opened") + second
-    assert [one.split(" error ")[0] for one in problems(text)] == ["9:14", "11:10", "12:18", "13:20"]
+    told = [one.split(" error ")[0] for one in problems(text)]
+    assert told == ["9:14", "11:10", "12:18", "12:19", "13:20"]  # at 12:19, ${B} is not set, too
+
+
+def test_a_trap_hides_no_other_problem(problems: Problems, good: str) -> None:
+    text = good.replace("|\n      New: %subject%", "%subject% opened").replace(
+        "action: Submit", "action: Sumbit"
+    )
+    told = [one.split(" error ")[0] for one in problems("timezone: Europe/Pariss\n" + text)]
+    assert told == ["1:11", "9:13", "10:14"]
+
+
+def test_beyond_loopback_a_source_without_a_token_is_an_error(problems: Problems, good: str) -> None:
+    text = good.replace("    token: a-token-of-the-tests\n", "")
+    assert problems(text) == []
+    (found,) = problems("server: {listen: 0.0.0.0:8700}\n" + text)
+    assert "error source clientxcms has neither token nor signing_secret" in found
 
 
 def test_a_mended_line_never_causes_a_problem_of_its_own(problems: Problems, with_line: WithLine) -> None:

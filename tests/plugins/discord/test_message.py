@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import deskbell
 from deskbell_discord import Discord
 from deskbell_discord.fake import Pings, pings
-from deskbell_discord.message import allowed_mentions, warnings
+from deskbell_discord.message import allowed_mentions, refusals
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("*.json"))
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -159,5 +159,5 @@ def test_preview_shows_the_message_as_it_is_read(make: Make) -> None:
     ],
 )
 def test_check_warns_of_a_value_in_code(skeleton: str, *, warned: bool) -> None:
-    assert bool(warnings(skeleton)) is warned
-    assert list(Discord().warnings(skeleton)) == warnings(skeleton)
+    assert bool(refusals(skeleton)) is warned
+    assert list(Discord().refusals(skeleton)) == refusals(skeleton)
