@@ -42,7 +42,8 @@ def block(text: str) -> str:
 def test_a_message_that_means_something_to_yaml_is_shown_as_a_block(
     problems: Problems, with_line: WithLine, value: str, column: int, why: str
 ) -> None:
-    assert problems(with_line(f"message: {value}")) == [f"9:{column} error message {why} -> {block(value)}"]
+    told = [one for one in problems(with_line(f"message: {value}")) if " error " in one]
+    assert told == [f"9:{column} error message {why} -> {block(value)}"]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,8 @@ def test_all_traps_of_a_file_are_told_in_one_run(problems: Problems, good: str) 
     second = "  - name: b\n    url: @b\n    options: {a: ${B}}\n    message: Ticket: %subject%\n    action: Close\n"
     text = good.replace("|\n      New: %subject%", "%subject% opened") + second
     told = [one.split(" error ")[0] for one in problems(text)]
-    assert told == ["9:14", "11:10", "12:18", "12:19", "13:20"]  # at 12:19, ${B} is not set, too
+    # What is mended may be wrong all the same: at 11:10, `@b` is no URL; at 12:19, ${B} is not set.
+    assert told == ["9:14", "11:10", "11:10", "12:18", "12:19", "13:20"]
 
 
 def test_a_trap_hides_no_other_problem(problems: Problems, good: str) -> None:
