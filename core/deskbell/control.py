@@ -20,13 +20,15 @@ from aiohttp import web
 from .dispatcher import Dispatcher
 from .errors import DeskbellError, EventError
 from .intake import Intake
-from .samples import read_sample, sample_for
+from .samples import Sample, read_sample
 from .settings import Config, Webhook
 from .source import NativeSource
 from .trial import PATIENCE, try_webhook
 
 _LONGEST_SOCKET_PATH = 100  # of the 108 bytes of sun_path, which differ a little between systems
 _ANSWER_TIMEOUT = PATIENCE + 10.0
+
+_NOT_LOADED = "the running deskbell does not know this webhook; restart it to load the new config"
 
 _log = logging.getLogger(__name__)
 
@@ -50,28 +52,21 @@ class Control:
         asked = await request.json()
         webhook = self._webhook(asked["webhook"])
         if webhook is None:
-            return _error(
-                "the running deskbell does not know this webhook; restart it to load the new config"
-            )
+            return _error(_NOT_LOADED)
         try:
-            sample = self._sample(webhook, asked)
+            sample = self._sample(asked)
         except EventError as error:
             return _error(str(error))
         return web.json_response(asdict(await try_webhook(self._intake, self._dispatcher, webhook, sample)))
 
-    def _sample(self, webhook: Webhook, asked: dict[str, Any]) -> Any:
+    def _sample(self, asked: dict[str, Any]) -> Sample:
         adapters = {source.adapter.name: source.adapter for source in self._config.sources.values()}
-        if asked.get("body") is None:
-            return sample_for(webhook, adapters.values())
-        adapter = adapters.get(asked.get("adapter") or NativeSource.name) or NativeSource()
-        return read_sample(asked["body"].encode(), adapter)
+        return read_sample(asked["body"].encode(), adapters.get(asked["adapter"], NativeSource()))
 
     async def _resume(self, request: web.Request) -> web.Response:
         asked = await request.json()
         if self._webhook(asked["webhook"]) is None:
-            return _error(
-                "the running deskbell does not know this webhook; restart it to load the new config"
-            )
+            return _error(_NOT_LOADED)
         await self._dispatcher.resume(asked["webhook"])
         return web.json_response({})
 
