@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from deskbell.delivery import State
+
 from .setting import config_option, read_setting, webhook_named
 
 if TYPE_CHECKING:
@@ -16,14 +18,15 @@ if TYPE_CHECKING:
 
     from deskbell.store import Listed
 
-_STATES = ("ready", "sending", "delivered", "dead", "held")
 _TIME = "%Y-%m-%d %H:%M:%S"
 _HEADINGS = ("ID", "TIME", "TICKET", "ACTION", "WEBHOOK", "STATE", "TRIES", "ANSWER")
 
 
 @click.command()
 @config_option
-@click.option("--state", type=click.Choice(_STATES), help="Only deliveries in this state.")
+@click.option(
+    "--state", type=click.Choice([str(state) for state in State]), help="Only deliveries in this state."
+)
 @click.option("--webhook", help="Only those of this webhook.")
 @click.option("--ticket", help="Only those of this ticket.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
@@ -32,7 +35,6 @@ def command(
     config_path: Path, state: str | None, webhook: str | None, ticket: str | None, limit: int, as_json: bool
 ) -> None:
     """What was sent, when, and the answer; the newest first."""
-    from deskbell.delivery import State
     from deskbell.errors import StoreError
     from deskbell.store.reading import Filter, list_deliveries
 
@@ -43,8 +45,8 @@ def command(
     except StoreError as error:
         click.echo(f"deskbell: {error}", err=True)
         sys.exit(1)
-    if webhook is not None and not found and webhook not in {known.name for known in config.webhooks}:
-        webhook_named(config, webhook)  # ends the command
+    if webhook is not None and not found:
+        webhook_named(config, webhook)  # ends the command when there is no such webhook
     if as_json:
         for listed in found:
             click.echo(json.dumps(_as_json(listed), ensure_ascii=False))
