@@ -102,10 +102,12 @@ def _set_start_aside() -> None:
 
 
 def _place(listen: str) -> tuple[str, int]:
-    host, _, port = listen.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise click.BadParameter("write it like 127.0.0.1:8700 or [::1]:8700", param_hint="--listen")
-    return host.removeprefix("[").removesuffix("]"), int(port)
+    from deskbell.config import parse_listen
+
+    try:
+        return parse_listen(listen)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--listen") from None
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
