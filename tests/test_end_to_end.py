@@ -198,7 +198,7 @@ def test_a_plugin_that_ignores_its_cancellation_does_not_keep_the_process(
     post(server, created(1))
     limit = time.monotonic() + 20
     while "at it" not in server.log() and time.monotonic() < limit:
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process's log tells nobody when it grows
     started = time.monotonic()
     assert server.end() == 0
     assert time.monotonic() - started < 25

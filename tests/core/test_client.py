@@ -175,7 +175,7 @@ async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
         writer.write(b"x")
         await writer.drain()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the drip itself: a byte now and then
 
 
 async def silence(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
