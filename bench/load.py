@@ -12,9 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 MARK = "bench-"
+DEAD = b"/services/dead"
 
 
-def ticket_event(number: int) -> bytes:
+def ticket_event(number: int, department: str = "Technical Support") -> bytes:
     """About 600 bytes, as ClientXCMS writes them: every value a string."""
     return json.dumps(
         {
@@ -27,7 +28,7 @@ def ticket_event(number: int) -> bytes:
                 "customername": "Léa O'Brien",
                 "customeremail": "lea.obrien@example.org",
                 "message": "Hello,\nmy VPS does not answer since 07:30. Can you check the node?\nThanks",
-                "department": "Technical Support",
+                "department": department,
                 "priority": "High",
                 "appname": "DemoHost",
                 "appurl": "https://billing.example.test",
@@ -36,11 +37,11 @@ def ticket_event(number: int) -> bytes:
     ).encode()
 
 
-def requests_to(url: str) -> Iterator[bytes]:
-    """Endless different requests."""
+def requests_to(url: str, departments: int = 0) -> Iterator[bytes]:
+    """Endless different requests; with ``departments``, each to the next of so many: ``d0``, ``d1``, …"""
     place = urlsplit(url)
     for number in count():
-        body = ticket_event(number)
+        body = ticket_event(number, f"d{number % departments}") if departments else ticket_event(number)
         yield (
             f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -108,9 +109,12 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
 
 
 class Sink:
-    """Answers every POST like Slack, and notes when each event arrived."""
+    """Answers every POST like Slack, and notes when each event arrived. What comes to ``DEAD`` is never answered."""
 
-    def __init__(self) -> None:
+    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok"
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
         self.arrived: dict[int, float] = {}
         self.count = 0
         self.all_here = asyncio.Event()
@@ -126,6 +130,13 @@ class Sink:
         self.server = server
         return int(server.sockets[0].getsockname()[1])
 
+    def answer(self, transport: Any) -> None:
+        """``ok``, after the seconds that this service takes."""
+        if self.seconds:
+            asyncio.get_running_loop().call_later(self.seconds, transport.write, self.ANSWER)
+        else:
+            transport.write(self.ANSWER)
+
     def note(self, body: bytes) -> None:
         start = body.find(MARK.encode()) + len(MARK)
         digits = body[start : start + 12].split(b" ", 1)[0]
@@ -136,8 +147,6 @@ class Sink:
 
 
 class _SinkConnection(asyncio.Protocol):
-    ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nok"
-
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
         self.buffer = b""
@@ -153,6 +162,7 @@ class _SinkConnection(asyncio.Protocol):
             end = head_end + 4 + length
             if len(self.buffer) < end:
                 return
-            self.sink.note(self.buffer[head_end + 4 : end])
-            self.buffer = self.buffer[end:]
-            self.transport.write(self.ANSWER)
+            body, self.buffer = self.buffer[head_end + 4 : end], self.buffer[end:]
+            if DEAD not in head.split(b" ", 2)[1]:
+                self.sink.note(body)
+                self.sink.answer(self.transport)

@@ -143,6 +143,9 @@ class Sink(ThreadingHTTPServer):
 
 class _SinkRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # head and body are two writes: the second would wait 40 ms for the other side
+    )
     server: Sink
 
     def do_POST(self) -> None:

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import web
 
 from .client import Client
 from .control import Control, control_site
-from .dispatcher import Dispatcher
+from .dispatcher import STOP_GRACE, Dispatcher
 from .errors import ConfigError
 from .fake import FakeService
 from .intake import Intake
 from .lane import Engine
-from .metrics import Metrics
+from .metrics import Metrics, Standing
 from .plugins import Plugins
 from .receiver import Receiver, not_found
 from .secret import Secret
 from .sender import Sender
 from .settings import Config, SourceSettings, Webhook, is_loopback
 from .store import Store, open_store
+from .upkeep import Upkeep
+from .watchdog import Watchdog
 from .web.demo import Channel, demo_app, to_demo
 
 LOOPBACK = "127.0.0.1"
@@ -45,15 +49,21 @@ class Core:
     store: Store
     dispatcher: Dispatcher
     intake: Intake
+    upkeep: Upkeep
+    watchdog: Watchdog
     channels: tuple[Channel, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where ``serve`` listens, and the tokens made for this start alone, by source."""
+    """Where ``serve`` listens, and the tokens made for this start alone, by source.
+
+    ``failure`` resolves, with the reason, when the process must end.
+    """
 
     address: str
     fresh_tokens: Mapping[str, Secret]
+    failure: asyncio.Future[str]
 
 
 def now() -> datetime:
@@ -69,6 +79,7 @@ async def running_core(
     async with AsyncExitStack() as stack:
         store = open_store(config.store)
         stack.push_async_callback(store.close)
+        watchdog = stack.enter_context(Watchdog())
         channels, places = await _play_channels(config.webhooks, stack)
         egress = replace(config.egress, own_channels=frozenset(places.values()))
         client = await stack.enter_async_context(Client(egress))
@@ -79,7 +90,6 @@ async def running_core(
                 sender=Sender(
                     client.request, timezone=config.timezone, date_format=config.date_format, clock=now
                 ),
-                policy=config.retry,
                 clock=now,
                 noise=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter needs no cryptography
                 settled=lambda _, attempt: plugins.attempt_finished(attempt),
@@ -87,7 +97,8 @@ async def running_core(
             locate=lambda webhook: _url(webhook, channels, places),
         )
         await dispatcher.start(wake)
-        stack.push_async_callback(dispatcher.stop)
+        stack.push_async_callback(_stop, dispatcher, store)
+        upkeep = Upkeep(store, retention=config.retention, clock=now)
         intake = Intake(
             store,
             webhooks=config.active_webhooks,
@@ -95,8 +106,24 @@ async def running_core(
             wake=dispatcher.wake,
             accepted=plugins.event_accepted,
             clock=now,
+            refusal=upkeep.refusal,
         )
-        yield Core(config, store, dispatcher, intake, tuple(channels.values()))
+        yield Core(config, store, dispatcher, intake, upkeep, watchdog, tuple(channels.values()))
+
+
+async def _stop(dispatcher: Dispatcher, store: Store) -> None:
+    """What a store cannot keep any more need not be waited for."""
+    await dispatcher.stop(0.0 if store.failure.done() else STOP_GRACE)
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 @asynccontextmanager
@@ -105,9 +132,11 @@ async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIt
     sources, fresh = _with_tokens(config)
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(running_core(config, plugins))
+        await stack.enter_async_context(_running(core.upkeep.run()))
         await stack.enter_async_context(
             control_site(Control(core.config, core.intake, core.dispatcher), config.store)
         )
+        metrics.watch(lambda: _standing(core))
         receiver = Receiver(
             sources, accept=core.intake.accept, ready=lambda: _troubles(core), metrics=metrics.render
         )
@@ -117,7 +146,7 @@ async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIt
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
         host = f"[{config.host}]" if ":" in config.host else config.host
-        yield Door(f"http://{host}:{port}", fresh)
+        yield Door(f"http://{host}:{port}", fresh, core.store.failure)
 
 
 def _with_tokens(config: Config) -> tuple[dict[str, SourceSettings], dict[str, Secret]]:
@@ -184,9 +213,24 @@ def _url(webhook: Webhook, channels: Mapping[str, Channel], places: Mapping[str,
     return webhook.url
 
 
+def _standing(core: Core) -> Standing:
+    active, closed = core.config.active_webhooks, core.dispatcher.services()
+    return Standing(
+        at=now(),
+        backlog=core.upkeep.backlog,
+        webhooks={webhook.name: core.dispatcher.health(webhook.name) for webhook in active},
+        services={webhook.transport.name: webhook.transport.name in closed for webhook in active},
+        store_ok=not core.store.trouble,
+        blocked_seconds=core.watchdog.blocked_seconds,
+    )
+
+
 def _troubles(core: Core) -> dict[str, str]:
-    """What an operator should know: a store that cannot be written, paused webhooks."""
-    store = {"store": core.store.trouble} if core.store.trouble else {}
-    return store | {
-        f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()
+    """What an operator should know, by what it concerns; with ``store`` or ``queue`` in it no event can be taken."""
+    closed = core.dispatcher.services()
+    found = {"store": core.store.trouble, "queue": core.upkeep.refusal()}
+    found |= {
+        f"service {name}": f"waits until {health.until}: {health.reason}" for name, health in closed.items()
     }
+    found |= {f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()}
+    return {what: trouble for what, trouble in found.items() if trouble}

@@ -120,7 +120,7 @@ def transport_faults(offered: type[Transport[Any]]) -> Iterator[str]:
     longest = getattr(offered, "max_length", None)
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
         yield f"{offered.__name__}.max_length must be a positive whole number, not {longest!r}"
-    for attribute in ("rates", "service_rate"):
+    for attribute in ("rates", "service_rate", "most_refusals"):
         try:
             parse_rates(getattr(offered, attribute))
         except (ValueError, AttributeError, TypeError) as error:

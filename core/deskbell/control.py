@@ -16,9 +16,10 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from .dispatcher import Dispatcher
-from .errors import DeskbellError, EventError
+from .errors import DeskbellError
 from .intake import Intake
 from .samples import Sample, read_sample
 from .settings import Config, Webhook
@@ -28,6 +29,7 @@ from .trial import PATIENCE, try_webhook
 _LONGEST_SOCKET_PATH = 100  # of the 108 bytes of sun_path, which differ a little between systems
 _ANSWER_TIMEOUT = PATIENCE + 10.0
 
+_NO_SUCH_COMMAND = 404
 _NOT_LOADED = "the running deskbell does not know this webhook; restart it to load the new config"
 
 _log = logging.getLogger(__name__)
@@ -43,9 +45,10 @@ class Control:
 
     def app(self) -> web.Application:
         """The application behind the socket."""
-        app = web.Application()
+        app = web.Application(middlewares=[_tell_errors])
         app.router.add_post("/send", self._send)
         app.router.add_post("/resume", self._resume)
+        app.router.add_post("/replay", self._replay)
         return app
 
     async def _send(self, request: web.Request) -> web.Response:
@@ -53,22 +56,27 @@ class Control:
         webhook = self._webhook(asked["webhook"])
         if webhook is None:
             return _error(_NOT_LOADED)
-        try:
-            sample = self._sample(asked)
-        except EventError as error:
-            return _error(str(error))
-        return web.json_response(asdict(await try_webhook(self._intake, self._dispatcher, webhook, sample)))
+        trial = await try_webhook(self._intake, self._dispatcher, webhook, self._sample(asked))
+        return web.json_response(asdict(trial))
 
     def _sample(self, asked: dict[str, Any]) -> Sample:
         adapters = {source.adapter.name: source.adapter for source in self._config.sources.values()}
         return read_sample(asked["body"].encode(), adapters.get(asked["adapter"], NativeSource()))
 
     async def _resume(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        if self._webhook(asked["webhook"]) is None:
+        """What held it up is the answer; a webhook that nothing holds up keeps its pace."""
+        webhook = self._webhook((await request.json())["webhook"])
+        if webhook is None:
             return _error(_NOT_LOADED)
-        await self._dispatcher.resume(asked["webhook"])
-        return web.json_response({})
+        before = self._dispatcher.health(webhook.name)
+        if before.paused or before.reason:
+            await self._dispatcher.resume(webhook.name)
+        return web.json_response({"paused": before.paused, "reason": before.reason})
+
+    async def _replay(self, request: web.Request) -> web.Response:
+        """Deliveries by id: few at once, for they share one transaction."""
+        replayed = await self._dispatcher.replay((await request.json())["ids"])
+        return web.json_response({"ids": replayed.ids, "refused": replayed.refused})
 
     def _webhook(self, name: str) -> Webhook | None:
         return next((webhook for webhook in self._config.active_webhooks if webhook.name == name), None)
@@ -114,12 +122,22 @@ async def ask(store: Path, command: str, **arguments: Any) -> dict[str, Any] | N
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         try:
             async with session.post(f"http://deskbell/{command}", json=arguments) as response:
+                if response.status == _NO_SUCH_COMMAND:
+                    raise DeskbellError("the running deskbell is older than this command; restart it")
                 answer: dict[str, Any] = json.loads(await response.read())
         except aiohttp.ClientConnectorError:
             return None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise DeskbellError(f"the running deskbell did not answer: {type(error).__name__}") from None
     return answer
+
+
+@web.middleware
+async def _tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except DeskbellError as error:
+        return _error(str(error))
 
 
 def _error(reason: str) -> web.Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from .delivery import Attempt, Delivery, Destination
@@ -12,6 +12,7 @@ from .lane import Engine, Lane, Service
 from .pace import Pace, Rate, parse_rates
 from .secret import Secret
 from .settings import Webhook
+from .store import SERVICE, Replayed
 
 STOP_GRACE = 16.0
 """Seconds that attempts in flight have at a stop: one attempt's limit, and a little to save what came of it."""
@@ -40,16 +41,25 @@ class Dispatcher:
         store = self._engine.store
         if recovered := await store.recover():
             _log.warning("%d deliveries were in flight when deskbell died: they are sent again", recovered)
-        if held := await store.hold_all_but(tuple(self._webhooks)):
+        places = {name: webhook.destination for name, webhook in self._webhooks.items()}
+        if held := await store.adopt(places, now=self._engine.clock()):
             _log.warning("%d deliveries are held: their webhooks are not in the config, or disabled", held)
         known = await store.destinations()
         for webhook in self._webhooks.values():
             if webhook.destination not in self._lanes:
-                health = known.get(webhook.destination, Destination())
-                self._lanes[webhook.destination] = self._lane(webhook, health)
-        for name, count in (await store.waiting(tuple(self._webhooks))).items():
-            if count and wake(self._webhooks[name]):
-                self._lane_of(name).wake()
+                self._lanes[webhook.destination] = self._lane(webhook, known)
+        for name, reason in self.paused().items():
+            _log.error(
+                "webhook %s is still PAUSED: %s. Its deliveries wait; `deskbell resume %s`",
+                name,
+                reason,
+                name,
+            )
+        self.wake(
+            name
+            for name, waiting in (await store.backlog()).items()
+            if waiting.ready and wake(self._webhooks[name])
+        )
 
     def wake(self, names: Iterable[str]) -> None:
         """These webhooks have new deliveries."""
@@ -63,6 +73,21 @@ class Dispatcher:
     def paused(self) -> dict[str, str]:
         """The webhooks whose destination is paused, and why."""
         return {name: health.reason for name in self._webhooks if (health := self.health(name)).paused}
+
+    def services(self) -> dict[str, Destination]:
+        """The services that are closed for a while, by transport. One server's wait is that of its webhooks."""
+        now = self._engine.clock()
+        return {
+            name: service.health
+            for name, service in self._services.items()
+            if service.identity and service.wait(now) > 0
+        }
+
+    async def replay(self, ids: Sequence[int]) -> Replayed:
+        """Deliver again what ended."""
+        replayed = await self._engine.store.replay(ids, now=self._engine.clock())
+        self.wake(replayed.webhooks & self._webhooks.keys())
+        return replayed
 
     async def resume(self, name: str) -> None:
         """Go on with the destination of the webhook ``name``."""
@@ -80,7 +105,7 @@ class Dispatcher:
     def _lane_of(self, name: str) -> Lane:
         return self._lanes[self._webhooks[name].destination]
 
-    def _lane(self, webhook: Webhook, health: Destination) -> Lane:
+    def _lane(self, webhook: Webhook, known: Mapping[str, Destination]) -> Lane:
         sharing = {
             other.name: other for other in self._webhooks.values() if other.destination == webhook.destination
         }
@@ -89,17 +114,24 @@ class Dispatcher:
             sharing,
             url=self._locate(webhook),
             pace=Pace(_strictest(other.rates for other in sharing.values())),
-            service=self._service(webhook),
-            health=health,
+            service=self._service(webhook, known),
+            health=known.get(webhook.destination, Destination()),
             engine=self._engine,
         )
 
-    def _service(self, webhook: Webhook) -> Service:
+    def _service(self, webhook: Webhook, known: Mapping[str, Destination]) -> Service:
         """A service's own rate counts only calls to its own hosts, so a proxy or a fake has a service to itself."""
-        own_host = _at_own_host(webhook)
-        identity = webhook.transport.name if own_host else webhook.destination
-        rates = parse_rates(webhook.transport.service_rate) if own_host else ()
-        return self._services.setdefault(identity, Service(Pace(rates)))
+        own_host, transport = _at_own_host(webhook), webhook.transport
+        name = transport.name if own_host else webhook.destination
+        if name not in self._services:
+            identity = f"{SERVICE}{name}" if own_host else ""
+            self._services[name] = Service(
+                identity,
+                pace=Pace(parse_rates(transport.service_rate if own_host else "")),
+                refusals=Pace(parse_rates(transport.most_refusals)),
+                health=known.get(identity, Destination()),
+            )
+        return self._services[name]
 
     def _settled(self, delivery: Delivery, attempt: Attempt) -> None:
         for watcher in (self._observe, *self._watchers):

@@ -47,7 +47,14 @@ class PluginError(DeskbellError):
 
 
 class SendError(DeskbellError):
-    """The network's fault: no complete answer came back from the service. Safe to try again."""
+    """The network's fault: no complete answer came back from the service.
+
+    ``maybe_received``: false when it is certain that the service got nothing, so that a repeat cannot be a double.
+    """
+
+    def __init__(self, detail: str, *, maybe_received: bool = True) -> None:
+        super().__init__(detail)
+        self.maybe_received = maybe_received
 
 
 class StoreError(DeskbellError):

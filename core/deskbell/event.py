@@ -63,7 +63,8 @@ NEVER = datetime.fromtimestamp(0, UTC)
 class TicketEvent:
     """One ticket event. A source fills the first three; deskbell adds the rest when it accepts it.
 
-    ``variables`` holds the text as it was sent, by lower-case name; an absent one counts as empty.
+    ``variables`` holds the text as it was sent, by lower-case name; an absent one counts as empty. Nobody can change
+    it afterwards, neither through the event nor through the dict that it was made from: plugins share the event.
     ``ticket`` groups and orders the events of one ticket; an event without one has no order.
     """
 
@@ -73,6 +74,9 @@ class TicketEvent:
     id: str = ""
     source: str = ""
     received_at: datetime = NEVER
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "variables", MappingProxyType(dict(self.variables)))
 
 
 def action_named(word: str) -> str:

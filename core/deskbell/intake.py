@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from .errors import StoreBusyError
 from .event import TicketEvent
 from .routing import webhooks_for
 from .settings import Webhook
@@ -20,7 +21,7 @@ _ids = random.Random()  # noqa: S311 - likewise
 
 
 class Intake:
-    """Everything between a parsed event and the durable answer."""
+    """Everything between a parsed event and the durable answer. ``refusal`` says why none is taken now, if so."""
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Intake:
         wake: Callable[[Iterable[str]], None],
         accepted: Callable[[TicketEvent, Sequence[str]], None],
         clock: Callable[[], datetime],
+        refusal: Callable[[], str] = str,
         tickets_in_memory: int = TICKETS_IN_MEMORY,
     ) -> None:
         self._store = store
@@ -39,6 +41,7 @@ class Intake:
         self._wake = wake
         self._accepted = accepted
         self._clock = clock
+        self._refusal = refusal
         self._memory = _TicketMemory(store, tickets_in_memory)
 
     async def accept(
@@ -58,6 +61,8 @@ class Intake:
         Returns after the commit. ``KeyReusedError``, ``StoreBusyError`` and ``StoreError`` as the store says.
         Events of one ticket are stored in the order in which they were handed in.
         """
+        if full := self._refusal():
+            raise StoreBusyError(full)
         event = TicketEvent(
             action=event.action,
             ticket=event.ticket,

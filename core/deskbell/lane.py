@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .delivery import Attempt, Delivery, Destination, RetryPolicy, Settled, State, release, settle
+from .delivery import Attempt, Delivery, Destination, Settled, State, release, settle
 from .errors import StoreError
-from .outcome import Delivered, Outcome, Throttled
+from .outcome import Delivered, DestinationGone, Outcome, Throttled
 from .pace import Pace
 from .secret import Secret
 from .sender import Sender
@@ -27,20 +27,39 @@ _log = logging.getLogger(__name__)
 
 
 class Service:
-    """What all destinations of one transport share: the waits and the rate of the service as a whole."""
+    """What all destinations of one service share: its waits, its rate, and how many refusals it bears.
 
-    def __init__(self, pace: Pace) -> None:
+    ``identity`` names it in the store, so that a wait survives a restart; empty for a single server of somebody's own,
+    whose one destination waits by itself.
+    """
+
+    def __init__(self, identity: str, *, pace: Pace, refusals: Pace, health: Destination) -> None:
+        self.identity = identity
         self.pace = pace
-        self._until: datetime | None = None
-
-    def close(self, until: datetime | None) -> None:
-        """No lane sends before ``until``, nor before an earlier call's."""
-        if until and (self._until is None or self._until < until):
-            self._until = until
+        self.health = health
+        self._refusals = refusals
 
     def wait(self, now: datetime) -> float:
         """Seconds until any lane of this service may send."""
-        return max(0.0, (self._until - now).total_seconds()) if self._until else 0.0
+        return self.health.wait(now)
+
+    def hear(self, outcome: Outcome, settled: Destination, now: datetime) -> bool:
+        """Judge whether an answer closes the whole service for a while; true when it does, or for longer."""
+        if not isinstance(outcome, Throttled | DestinationGone):
+            return False
+        self._refusals.note(_tick())
+        if isinstance(outcome, Throttled) and outcome.scope == "service":
+            return self._close(settled.until, settled.reason, now)
+        until = now + timedelta(seconds=self._refusals.wait(_tick()))
+        # Services ban an address that goes on asking in vain: better to wait before they do.
+        return self._close(until, f"too many refused requests: {outcome.detail}", now)
+
+    def _close(self, until: datetime | None, reason: str, now: datetime) -> bool:
+        """No lane sends before ``until``, nor before an earlier call's."""
+        if until is None or until <= max(now, self.health.until or now):
+            return False
+        self.health = Destination(until=until, reason=reason)
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,6 @@ class Engine:
 
     store: Store
     sender: Sender
-    policy: RetryPolicy
     clock: Callable[[], datetime]
     noise: Callable[[], float]
     settled: Callable[[Delivery, Attempt], None]
@@ -66,7 +84,7 @@ class _Saving:
 
     delivery: Delivery
     attempt: Attempt
-    destination: tuple[str, Destination] | None
+    destinations: Mapping[str, Destination]
     done: asyncio.Future[bool]
 
 
@@ -87,6 +105,9 @@ class Lane:
         self.destination = destination
         self.webhooks = webhooks
         self.health = health
+        self._max_ages = {name: webhook.retry.max_age for name, webhook in webhooks.items()}
+        # Waiting belongs to the destination: where its webhooks disagree, the most patient one decides.
+        self._retry = max(webhooks.values(), key=lambda webhook: webhook.patience).retry
         self._url = url
         self._pace = pace
         self._service = service
@@ -95,18 +116,24 @@ class Lane:
         self._saving: _Saving | None = None
         self._nudge = asyncio.Event()
         self._news = False
+        self._broken = False
+        self._resting = False
         self._stopping = False
 
     def wake(self) -> None:
         """There may be a ready delivery."""
         self._news = True
-        if not self._stopping and self._task is None:
+        if not self._stopping and self._task is None and not self._resting:
             self._task = asyncio.create_task(self._run(), name=f"lane {', '.join(self.webhooks)}")
 
     async def resume(self) -> None:
         """Forget a pause or a wait, and go on."""
+        before = self.health
         await self._engine.store.resume(self.destination, tuple(self.webhooks), now=self._engine.clock())
-        self.health = Destination()
+        if (
+            self.health is before
+        ):  # else an answer came meanwhile, and what it says is newer, in the store, too
+            self.health = Destination()
         self._nudge.set()
         self.wake()
 
@@ -122,24 +149,38 @@ class Lane:
     async def _run(self) -> None:
         # Between the end of this loop and the end of the task nothing is awaited: no call of `wake` is lost.
         try:
+            await self._recover()
             while not self._stopping and not self.health.paused:
                 if (wait := self._wait()) > 0:
                     await self._sleep(wait)
                 elif not await self._serve_next():
                     break
-        except Exception:  # noqa: BLE001 - a bug of ours must not silence a destination
+        except BaseException:  # a bug of ours must not silence a destination, not even a stray cancellation
+            if self._stopping:
+                raise
             restart = self._engine.restart
             _log.exception("the lane of %s stopped; it goes on in %g s", ", ".join(self.webhooks), restart)
-            asyncio.get_running_loop().call_later(restart, self.wake)
+            self._broken = self._resting = True
+            asyncio.get_running_loop().call_later(restart, self._go_on)
         finally:
             self._task = None
+
+    def _go_on(self) -> None:
+        """After a bug of ours the lane rests for a while: whatever wakes it meanwhile would only meet it again."""
+        self._resting = False
+        self.wake()
+
+    async def _recover(self) -> None:
+        """After a bug of ours the row that was in flight may still be `sending`: nobody else would take it up."""
+        if self._broken:
+            await self._confirm()  # what came of an earlier one is known
+            await self._engine.store.recover(tuple(self.webhooks))
+            self._broken = False
 
     def _wait(self) -> float:
         now, tick = self._engine.clock(), _tick()
         paces = max(self._pace.wait(tick), self._service.pace.wait(tick))
-        waits = max(self.health.wait(now), self._service.wait(now))
-        # No wait is longer when it begins: this one is, when the clock was set back since.
-        return max(min(waits, self._engine.policy.longest_retry_after), paces)
+        return max(self.health.wait(now), self._service.wait(now), paces)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but not through a stop or a resume, nor through one that came since the last sleep."""
@@ -151,34 +192,42 @@ class Lane:
     async def _serve_next(self) -> bool:
         """Serve the next delivery; false when there is none."""
         self._news = False
+        if (turn := await self._take_turn()) is None:
+            return True
         claimed = await self._claim()
         await self._confirm()
         if claimed is None:
+            self._service.pace.forget(turn)
             return self._news
-        if await self._admitted():
-            await self._serve(claimed)
-        else:
+        if (
+            self._stopping or self._service.wait(self._engine.clock()) > 0
+        ):  # it came while the claim was committed
+            self._service.pace.forget(turn)
             await self._give_back(claimed.delivery)
+        else:
+            await self._serve(claimed, turn)
         return True
 
     async def _claim(self) -> Claimed | None:
         engine = self._engine
-        oldest = engine.clock() - timedelta(seconds=engine.policy.max_age)
         try:
-            return await engine.store.claim(tuple(self.webhooks), oldest=oldest, avoid=self.health.avoids())
+            return await engine.store.claim(self._max_ages, now=engine.clock(), avoid=self.health.avoids())
         except StoreError:  # the store has logged it
             self._news = True
             await self._sleep(engine.store_retry)
             return None
 
-    async def _admitted(self) -> bool:
-        """Take the service's next turn, which its lanes share; false when there is none for longer than a moment."""
+    async def _take_turn(self) -> float | None:
+        """When it is the turn of this lane, among those of its service; None when it is not for longer than a moment.
+
+        Before the claim: a row that is `sending` while its lane queues would count as sent after a crash.
+        """
         while not self._stopping and not self._service.wait(self._engine.clock()):
             if (wait := self._service.pace.wait(_tick())) <= 0:
-                self._service.pace.note(_tick())
-                return True
+                self._service.pace.note(turn := _tick())
+                return turn
             await self._sleep(wait)
-        return False
+        return None
 
     async def _give_back(self, delivery: Delivery) -> None:
         while True:
@@ -187,34 +236,34 @@ class Lane:
             except StoreError:
                 await self._sleep(self._engine.store_retry)
 
-    async def _serve(self, claimed: Claimed) -> None:
+    async def _serve(self, claimed: Claimed, turn: float) -> None:
         engine = self._engine
         webhook = self.webhooks[claimed.delivery.webhook]
         attempt = await engine.sender.attempt(claimed, webhook, self._url)
         # Not when it began: the service counts it at some time between then and now.
         self._pace.note(_tick())
+        self._service.pace.move(turn, _tick())
+        now = engine.clock()
         settled = settle(
-            claimed.delivery,
-            self.health,
-            attempt.outcome,
-            now=engine.clock(),
-            policy=engine.policy,
-            noise=engine.noise(),
+            claimed.delivery, self.health, attempt.outcome, now=now, policy=self._retry, noise=engine.noise()
         )
-        if isinstance(attempt.outcome, Throttled) and attempt.outcome.scope == "service":
-            self._service.close(settled.destination.until)
         self._report(settled, attempt.outcome)
-        changed = settled.destination != self.health
-        self.health = settled.destination
-        self._save(settled.delivery, attempt, (self.destination, self.health) if changed else None)
+        changed = dict[str, Destination]()
+        if settled.destination != self.health:
+            changed[self.destination] = self.health = settled.destination
+        was_closed = self._service.wait(now) > 0
+        if self._service.hear(attempt.outcome, settled.destination, now):
+            if not was_closed:  # else what was in flight meanwhile would say it once more for each lane
+                self._report_service()
+            if self._service.identity:
+                changed[self._service.identity] = self._service.health
+        self._save(settled.delivery, attempt, changed)
         if self._stopping or self.health.paused or self._wait() > 0:
             await self._confirm()  # else the next claim follows at once, and shares the commit
 
-    def _save(
-        self, delivery: Delivery, attempt: Attempt, destination: tuple[str, Destination] | None
-    ) -> None:
-        done = self._engine.store.save(delivery, attempt, destination)
-        self._saving = _Saving(delivery, attempt, destination, done)
+    def _save(self, delivery: Delivery, attempt: Attempt, destinations: Mapping[str, Destination]) -> None:
+        done = self._engine.store.save(delivery, attempt, destinations)
+        self._saving = _Saving(delivery, attempt, destinations, done)
 
     async def _confirm(self) -> None:
         """Wait until the last outcome is saved, and tell of it. While the store fails, nothing more is sent."""
@@ -224,15 +273,20 @@ class Lane:
             try:
                 # Shielded: a stop whose grace is over must not take the outcome out of the store's queue.
                 saved = await asyncio.shield(saving.done)
-            except StoreError as error:
-                _log.error("delivery %d: its outcome is not saved yet: %s", delivery.id, error)
+            except StoreError:  # the store has logged it
                 await self._sleep(self._engine.store_retry)
-                self._save(delivery, attempt, saving.destination)
+                self._save(delivery, attempt, self._as_they_fare(saving.destinations))
                 continue
             if saved:
                 self._engine.settled(delivery, attempt)
             else:
                 _log.error("delivery %d: was settled by somebody else; this outcome is dropped", delivery.id)
+
+    def _as_they_fare(self, destinations: Iterable[str]) -> dict[str, Destination]:
+        """Now: while the store failed, one may have been resumed."""
+        return {
+            name: self.health if name == self.destination else self._service.health for name in destinations
+        }
 
     def _report(self, settled: Settled, outcome: Outcome) -> None:
         """Say once that a destination is down or paused, and once that it is back; dead deliveries each."""
@@ -251,6 +305,13 @@ class Lane:
                 _log.warning("webhook %s is back", delivery.webhook)
         elif not (self.health.failures or self.health.refusals):
             _log.warning("webhook %s: %s; its deliveries wait", delivery.webhook, delivery.reason)
+
+    def _report_service(self) -> None:
+        health, now = self._service.health, self._engine.clock()
+        _log.error(
+            "webhook %s and all others of its service wait for %.3g s: %s",
+            ", ".join(self.webhooks), health.wait(now), health.reason,
+        )  # fmt: skip
 
 
 def _tick() -> float:

@@ -15,12 +15,10 @@ from typing import TextIO
 from urllib.parse import quote
 
 from .errors import ConfigError
-from .secret import MASK, Secret
+from .secret import MASK, SHORTEST_TOKEN, Secret, secret_parts
 
 SHORTEST_PROTECTED = 6
 """Characters: shorter values would mask ordinary words."""
-SHORTEST_TOKEN = 16
-"""Characters of a part of a URL that is taken for a token."""
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 
 # Controls, line separators, bidirectional overrides, zero-width characters, lone surrogates: they forge lines,
@@ -120,12 +118,8 @@ def _masked_url(url: re.Match[str]) -> str:
 
 def _forms(value: str) -> Iterator[str]:
     """The ways in which a secret may stand in a text: as it is, percent-encoded, and the telling parts of a URL."""
-    yield from (value, quote(value, safe="", errors="replace"))
-    found = _URL.fullmatch(value)
-    if found:
-        _, user, _, rest = found.groups()
-        yield from re.split("[:@]", user or "")
-        yield from (part for part in re.split("[/?&=#]", rest) if len(part) >= SHORTEST_TOKEN)
+    yield quote(value, safe="", errors="replace")
+    yield from secret_parts(value)
 
 
 @cache

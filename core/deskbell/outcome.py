@@ -36,10 +36,14 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class TemporaryFailure:
-    """It may work later. ``retry_after`` (seconds) is the wait the service asked for, if it did."""
+    """It may work later. ``retry_after`` (seconds) is the wait the service asked for, if it did.
+
+    ``maybe_received``: no answer said whether the service has the message, so that the next attempt may double it.
+    """
 
     detail: str
     retry_after: float | None = None
+    maybe_received: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,12 @@ class DestinationGone:
     """No message will work there: the webhook was deleted or revoked.
 
     ``certain`` false: an answer (a bare 403, a redirect) that means it only when it is repeated.
+    ``maybe_received``: it may have the message all the same (something answered 200, but not in the service's words).
     """
 
     detail: str
     certain: bool = True
+    maybe_received: bool = False
 
 
 Outcome: TypeAlias = Delivered | Throttled | TemporaryFailure | PermanentFailure | DestinationGone

@@ -1,14 +1,18 @@
-"""Declared rates, and when they allow the next send. Pure: the time is handed in."""
+"""Durations, declared rates, and when rates allow the next send. Pure: the time is handed in."""
 
 from __future__ import annotations
 
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 _RATE = re.compile(r"\s*(\d{1,6})\s*/\s*(\d{1,6}(?:\.\d{1,6})?)?\s*(s|sec|m|min|h)\s*", re.ASCII)
-_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"\s*(\d{1,15}(?:\.\d{1,6})?)\s*(s|sec|m|min|h|d)?\s*", re.ASCII)
+_SECONDS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
+_MOST_DAYS = 3650
+"""Ten years: who writes more has mistaken the unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,22 @@ def _parse(part: str) -> Rate:
     return Rate(int(found[1]), float(found[2] or 1) * _SECONDS[found[3]])
 
 
+def parse_duration(text: str) -> float:
+    """Read ``90s``, ``15min``, ``1.5h`` or ``30d``: seconds, more than 0. ``ValueError`` says what to write instead.
+
+    It never repeats ``text``, which may be a secret in the wrong place.
+    """
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise ValueError("write a number and its unit, like 30s, 15min, 96h or 30d")
+    if not found[2]:
+        raise ValueError("which unit? write s, min, h or d behind the number, like 30s or 96h")
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if not 0 < seconds <= _MOST_DAYS * _SECONDS["d"]:
+        raise ValueError(f"write more than nothing, and at most {_MOST_DAYS}d")
+    return seconds
+
+
 class Pace:
     """A sliding window for each rate: remembers only as many sends as the largest count."""
 
@@ -50,5 +70,18 @@ class Pace:
         return max(0.0, self._sent[-rate.count] + rate.seconds - now)
 
     def note(self, now: float) -> None:
-        """One send starts now."""
+        """One send counts from now."""
         self._sent.append(now)
+
+    def move(self, noted: float, now: float) -> None:
+        """The send that was noted at ``noted`` counts from ``now``, when its answer came.
+
+        The service counted it at some time between the two, and its window may be open for as much longer.
+        """
+        self.forget(noted)
+        self._sent.append(now)
+
+    def forget(self, noted: float) -> None:
+        """The send that was noted at ``noted`` did not take place."""
+        with suppress(ValueError):
+            self._sent.remove(noted)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from . import API_VERSION, __version__, hookspecs
+from .breakoff import BrokenOff, breakable
 from .conformance import (
     implemented_hooks,
     offered_classes,
@@ -100,6 +101,7 @@ class Plugins:
         self.sources: Mapping[str, Source] = MappingProxyType(self._sources)
         self._manager = manager
         self._complained = set[tuple[str, str]]()
+        self._silenced = set[pluggy.HookImpl]()
         self._take(admitted)
 
     def register(self, name: str, plugin: object) -> None:
@@ -130,18 +132,26 @@ class Plugins:
         if self._on_attempt_finished:
             self._tell(self._on_attempt_finished, {"attempt": attempt})
 
+    @breakable
     def _tell(self, observers: Sequence[pluggy.HookImpl], given: Mapping[str, object]) -> None:
         for observer in observers:
+            if observer in self._silenced:
+                continue
             try:
                 observer.function(*(given[name] for name in observer.argnames))
-            except KeyboardInterrupt:
-                raise
             except BaseException as error:  # noqa: BLE001 - not even a plugin's sys.exit() may end the service
                 self._complain(observer, error)
+                if isinstance(error, BrokenOff):
+                    self._silenced.add(observer)
+                    _log.error("plugin %s: its %s is not called any more", *self._which(observer))
+
+    @staticmethod
+    def _which(observer: pluggy.HookImpl) -> tuple[str, str]:
+        return observer.plugin_name, observer.function.__name__
 
     def _complain(self, observer: pluggy.HookImpl, error: BaseException) -> None:
         """With the traceback once; then in one line, so that a busy day does not fill the disk."""
-        which = (observer.plugin_name, observer.function.__name__)
+        which = self._which(observer)
         traceback = error if which not in self._complained else None
         self._complained.add(which)
         _log.error("plugin %s: %s raised %s", *which, _in_words(error), exc_info=traceback)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from .breakoff import BrokenOff, breakable
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
 from .problem import Problem
@@ -25,6 +26,7 @@ LARGEST_BODY = 256 * 1024
 """Bytes: a ticket message has at most 10,000 characters; this leaves room for CMSs that send HTML."""
 SLOWEST_BODY = 10.0
 """Seconds. aiohttp itself never ends a body that drips."""
+_NO_EVENTS = frozenset({"store", "queue"})
 _RETRY_SOON = {"Retry-After": "5"}
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
@@ -50,7 +52,7 @@ class Accept(Protocol):
 class Receiver:
     """Takes events from ``sources``.
 
-    ``ready`` names what troubles the service, and why; while it names ``store``, no event can be taken.
+    ``ready`` names what troubles the service, and why; while it names ``store`` or ``queue``, no event can be taken.
     ``metrics`` gives them rendered, with their content type. ``slowest_body`` is in seconds.
     """
 
@@ -146,7 +148,7 @@ class Receiver:
     async def _get_readiness(self, request: web.Request) -> web.Response:
         """The status for everybody; what the troubles are, only for this machine."""
         troubles = self._ready()
-        stuck = "store" in troubles
+        stuck = not _NO_EVENTS.isdisjoint(troubles)
         return web.json_response(
             {
                 "status": "not ready" if stuck else "ready",
@@ -236,10 +238,11 @@ def _check_encoding(request: web.Request) -> None:
         raise Problem(415, "send the event as JSON, with Content-Type: application/json", close=True)
 
 
+@breakable
 def _parse(source: SourceSettings, request: EventRequest) -> TicketEvent:
     try:
         event: object = source.adapter.parse(request)
-    except (SystemExit, GeneratorExit, asyncio.CancelledError) as error:
+    except (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, BrokenOff) as error:
         # What a plugin may raise without meaning the process.
         raise PluginError(f"the adapter {source.adapter.name} raised {type(error).__name__}") from error
     if not isinstance(event, TicketEvent):

@@ -1,12 +1,18 @@
-"""A value that never prints."""
+"""A value that never prints; and which parts of a URL are such values by themselves."""
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 MASK = "•••"
+SHORTEST_TOKEN = 16
+"""Characters of a part of a URL that is taken for a token."""
+_SHORTEST_PATH = 12
+"""Characters: a shorter path holds no secret, and masking it would mask ordinary words."""
+_URL = re.compile(r"\w+://(?:(?P<user>[^/?#]*)@)?[^/?#]*(?P<rest>.*)", re.DOTALL)
 
 
 class Secret:
@@ -59,6 +65,16 @@ class Secret:
             "schema": handler(str),
             "serialization": {"type": "to-string", "when_used": "json"},  # the mask
         }
+
+
+def secret_parts(url: str) -> Iterator[str]:
+    """The whole of ``url``, and what of it is secret by itself: its password, its tokens, its path."""
+    yield url
+    if found := _URL.fullmatch(url):
+        user, _, password = (found["user"] or "").partition(":")
+        tokens = [part for part in re.split("[/?&=#]", found["rest"]) if len(part) >= SHORTEST_TOKEN]
+        path = [found["rest"]] if len(found["rest"]) >= _SHORTEST_PATH else []
+        yield from filter(None, [password or user, *tokens, *path])
 
 
 def _bytes(text: str) -> bytes:

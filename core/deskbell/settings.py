@@ -21,6 +21,7 @@ from .transport import Options, Transport
 
 DEMO_SCHEME = "demo:"
 """``url: demo:discord`` is the channel that deskbell itself plays."""
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +49,18 @@ class Webhook:
     when: When
     template: Template
     rates: tuple[Rate, ...]
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
 
     @cached_property
     def destination(self) -> str:
         """An id for transport + URL that tells neither: webhooks that share both share a lane."""
         identity = f"{self.transport.name}\0{self.url.reveal()}"
         return hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+    @property
+    def patience(self) -> float:
+        """All waits of ``retry`` together: in a lane that webhooks share, the longest (then the first) counts."""
+        return sum(self.retry.ladder)
 
     @property
     def secret_options(self) -> tuple[Secret, ...]:
@@ -86,6 +93,14 @@ class SourceSettings:
         return f"source {self.name} has neither token nor signing_secret, and server.listen is {host}"
 
 
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Seconds that a delivery is kept after its end. An event stays as long as any of its deliveries."""
+
+    delivered: float = 30 * _DAY
+    dead: float = 90 * _DAY
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The whole of ``config.yaml``. ``store`` is the SQLite file; ``priorities`` maps labels to levels."""
@@ -97,7 +112,7 @@ class Config:
     timezone: tzinfo
     date_format: str
     egress: EgressPolicy = field(default_factory=EgressPolicy)
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    retention: Retention = field(default_factory=Retention)
     sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     webhooks: tuple[Webhook, ...] = ()
     priorities: Mapping[str, str] = field(default_factory=dict)

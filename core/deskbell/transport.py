@@ -35,7 +35,8 @@ Payload: TypeAlias = Mapping[str, Any]
 
 DEFAULT_THROTTLE = 60.0
 """Seconds to wait after a 429 that does not say how long."""
-_WORDS_SHOWN = 300
+_SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,20})?", re.ASCII)
+"""A wait as services write it; no longer, so that it stays a number that times can be counted with."""
 
 
 class Options(BaseModel):
@@ -72,8 +73,11 @@ class Response:
             return None
 
     def words(self) -> str:
-        """Status and the service's words, on one short line that is safe to print."""
-        return f"{self.status} {' '.join(clean(self.text()).split())[:_WORDS_SHOWN]}".strip()
+        """Status and the service's words, on one line that is safe to print.
+
+        As long as they are: core cuts them when it has masked the secrets in them; half a secret it would not find.
+        """
+        return f"{self.status} {' '.join(clean(self.text()).split())}".strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,10 @@ class Transport(ABC, Generic[OptionsT]):
     """What one destination takes, as in ``5/2s, 30/60s``. Empty: no limit known."""
     service_rate: ClassVar[str] = ""
     """What all destinations at the service's own hosts take together."""
+    most_refusals: ClassVar[str] = "1000/600s"
+    """How many refused requests (401, 403, 404, 429) all its webhooks together may get before they wait. The strictest
+    limit known is Discord's, which bans an address after 10,000 in 10 minutes:
+    https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
     options_type: ClassVar[type[Options]] = Options
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -213,6 +221,9 @@ def classify_response(response: Response) -> Outcome:
             )
         case status if 400 <= status < 500:
             return PermanentFailure(words)
+        case 502 | 504 | 520 | 524:
+            # A gateway's (the last two are Cloudflare's): it passed the message on, and knows not what became of it.
+            return TemporaryFailure(words, retry_after(response), maybe_received=True)
         case _:
             return TemporaryFailure(words, retry_after(response))
 
@@ -220,7 +231,7 @@ def classify_response(response: Response) -> Outcome:
 def retry_after(response: Response, *, now: datetime | None = None) -> float | None:
     """Seconds to wait by the Retry-After header: a number or an HTTP date. None when it says nothing usable."""
     value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
+    if _SECONDS.fullmatch(value):
         return float(value)
     if (at := _http_date(value)) is None:
         return None

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.faults.shelf import Past, Shelf
 
 import deskbell
+from deskbell import Delivered, DestinationGone, Outcome, TemporaryFailure
 from deskbell.cli import COMMANDS
 from deskbell.event import VARIABLES
 
@@ -172,6 +174,22 @@ def test_send_of_what_the_service_refuses_ends_with_1(
     assert "not tried again" in sent.stdout
 
 
+def test_send_tells_each_answer_once_and_where_the_event_is_now(
+    run: Run, sink: Sink, config_file: Callable[[str], Path]
+) -> None:
+    config_file(to_sink(sink.url).replace("slack,", 'slack, retry: "1s, 1s",'))
+    sink.answers = [(503, "busy"), (503, "busy"), (404, "no_service")]
+    sent = run("send", "desk")
+    assert sent.returncode == 1
+    assert re.search(r"^  503 busy, 2 times, in \d+ to \d+ ms$", sent.stdout, re.MULTILINE), sent.stdout
+    assert re.search(r"^  404 no_service.* in \d+ ms$", sent.stdout, re.MULTILINE), sent.stdout
+    assert sent.stdout.count("503 busy") == 1
+    assert "\nnot delivered yet: paused: 404 no_service" in sent.stdout
+    assert sent.stdout.endswith(
+        "\nThis event stays in the queue: `deskbell deliveries --webhook desk` shows it.\n"
+    )
+
+
 def test_send_beside_a_server_goes_through_its_queue(
     run: Run, serve: Serve, sink: Sink, config_file: Callable[[str], Path]
 ) -> None:
@@ -180,6 +198,43 @@ def test_send_beside_a_server_goes_through_its_queue(
     assert run("send", "desk").returncode == 0
     (row,) = [json.loads(line) for line in run("deliveries", "--json").stdout.splitlines()]
     assert (row["state"], row["attempts"]) == ("delivered", 1)
+
+
+@pytest.mark.parametrize("served", [True, False])
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (DestinationGone("404 no_service"), "goes on"),
+        (TemporaryFailure("503 busy", 600), "was not paused, but waited: 503 busy. It tries again now"),
+        (Delivered(wait=600), "is not paused: there is nothing to resume"),
+    ],
+)
+async def test_resume_says_what_it_ended(
+    run: Run,
+    serve: Serve,
+    config_file: Callable[[str], Path],
+    tmp_path: Path,
+    served: bool,
+    outcome: Outcome,
+    words: str,
+) -> None:
+    config_file(to_sink("http://127.0.0.1:9/x"))
+    await Shelf(tmp_path).fill(Past(outcome))
+    if served:
+        serve()
+    elif not isinstance(outcome, Delivered):
+        words = f"{words.removesuffix(' now')} once `deskbell serve` runs"
+    resumed = run("resume", "desk")
+    assert (resumed.returncode, resumed.stdout) == (0, f"webhook desk {words}\n")
+    if not served:
+        assert run("resume", "desk").stdout == "webhook desk is not paused: there is nothing to resume\n"
+
+
+def test_resume_before_the_first_event(run: Run, config_file: Callable[[str], Path]) -> None:
+    folder = config_file(DEMO).parent
+    ended = run("resume", "desk")
+    assert (ended.returncode, "there is no store yet" in ended.stderr) == (1, True)
+    assert not (folder / "deskbell.db").exists()
 
 
 def test_send_to_a_disabled_webhook_says_so(run: Run, sink: Sink, config_file: Callable[[str], Path]) -> None:

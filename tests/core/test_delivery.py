@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskbell.delivery import (
+    LONGEST_WAIT,
     PROBE_ANOTHER_FROM,
     Delivery,
     Destination,
@@ -20,8 +23,12 @@ from deskbell.delivery import (
     State,
     claim,
     expire,
+    hold,
+    may_replay,
     recover,
     release,
+    renew,
+    replay,
     settle,
 )
 from deskbell.outcome import (
@@ -37,6 +44,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = RetryPolicy()
 ACTIVE = Destination()
 HOUR = 3600.0
+LONGEST_STEP = 15 * 60.0
 NAN = math.nan
 
 
@@ -68,14 +76,16 @@ FORBIDDEN = DestinationGone("403", certain=False)
     ("outcome", "before", "delivery", "destination"),
     [
         pytest.param(
-            Delivered("99"), ACTIVE, {"state": State.DELIVERED, "receipt": "99"}, ACTIVE, id="delivered"
+            Delivered("99"), ACTIVE,
+            {"state": State.DELIVERED, "receipt": "99", "ended_at": NOW}, ACTIVE, id="delivered",
         ),
         pytest.param(
-            Delivered(), TROUBLED, {"state": State.DELIVERED}, ACTIVE, id="delivered-ends-all-trouble"
+            Delivered(), TROUBLED,
+            {"state": State.DELIVERED, "ended_at": NOW}, ACTIVE, id="delivered-ends-all-trouble",
         ),
         pytest.param(
-            Delivered(wait=1.5), ACTIVE,
-            {"state": State.DELIVERED}, Destination(until=after(1.5)), id="delivered-the-next-must-wait",
+            Delivered(wait=1.5), ACTIVE, {"state": State.DELIVERED, "ended_at": NOW},
+            Destination(until=after(1.5)), id="delivered-the-next-must-wait",
         ),
         pytest.param(
             Throttled(2.5, detail="429"), TROUBLED,
@@ -93,16 +103,25 @@ FORBIDDEN = DestinationGone("403", certain=False)
             Destination(until=after(30), reason="500", failures=3, last_failed=7), id="third-failure",
         ),
         pytest.param(
-            PermanentFailure("400 too long"), ACTIVE,
-            {"state": State.DEAD, "reason": "400 too long"}, ACTIVE, id="refused-for-good",
+            TemporaryFailure("no answer", maybe_received=True), ACTIVE,
+            {
+                "state": State.READY, "reason": "no answer", "next_at": after(1), "setbacks": 1,
+                "maybe_duplicate": True,
+            },
+            Destination(until=after(1), reason="no answer", failures=1, last_failed=7), id="maybe-received",
         ),
         pytest.param(
-            PermanentFailure("400"), TROUBLED,
-            {"state": State.DEAD, "reason": "400"}, replace(TROUBLED, until=None), id="no-success-no-wait",
+            PermanentFailure("400 too long"), ACTIVE,
+            {"state": State.DEAD, "reason": "400 too long", "ended_at": NOW}, ACTIVE, id="refused-for-good",
+        ),
+        pytest.param(
+            PermanentFailure("400"), TROUBLED, {"state": State.DEAD, "reason": "400", "ended_at": NOW},
+            replace(TROUBLED, until=None), id="no-success-no-wait",
         ),
         pytest.param(
             PermanentFailure(""), ACTIVE,
-            {"state": State.DEAD, "reason": "no reason was given"}, ACTIVE, id="never-dead-without-a-word",
+            {"state": State.DEAD, "reason": "no reason was given", "ended_at": NOW}, ACTIVE,
+            id="never-dead-without-a-word",
         ),
         pytest.param(
             GONE, ACTIVE,
@@ -124,6 +143,20 @@ FORBIDDEN = DestinationGone("403", certain=False)
             {"state": State.READY, "attempts": 0, "reason": "403"},
             Destination(paused=True, reason="403"), id="refused-the-third-time-in-a-row",
         ),
+        pytest.param(
+            DestinationGone("200 <html>", certain=False, maybe_received=True), ACTIVE,
+            {
+                "state": State.READY, "attempts": 0, "reason": "200 <html>", "next_at": after(1), "setbacks": 1,
+                "maybe_duplicate": True,
+            },
+            Destination(until=after(1), reason="200 <html>", refusals=1, last_failed=7),
+            id="perhaps-gone-and-maybe-received",
+        ),
+        pytest.param(
+            DestinationGone("200 <html>", certain=False, maybe_received=True), Destination(refusals=2),
+            {"state": State.READY, "attempts": 0, "reason": "200 <html>", "maybe_duplicate": True},
+            Destination(paused=True, reason="200 <html>"), id="gone-and-maybe-received",
+        ),
     ],
 )  # fmt: skip
 def test_an_outcome_makes_the_states_of_the_table(
@@ -133,25 +166,84 @@ def test_an_outcome_makes_the_states_of_the_table(
     assert settled(outcome, before) == Settled(row(**delivery), destination)
 
 
+@pytest.mark.parametrize("poison", [TemporaryFailure("500"), FORBIDDEN], ids=["failed", "refused"])
+def test_a_row_whose_fifth_setback_it_is_dies(poison: TemporaryFailure | DestinationGone) -> None:
+    """What the table calls poisonous; the destination waits as for any other."""
+    alive, dead = settled(poison, setbacks=3), settled(poison, setbacks=4)
+    assert (alive.delivery.state, alive.delivery.setbacks) == (State.READY, 4)
+    assert (dead.delivery.state, dead.delivery.setbacks) == (State.DEAD, 5)
+    assert (dead.delivery.next_at, dead.delivery.ended_at) == (None, NOW)
+    assert dead.destination == alive.destination
+
+
+def test_a_row_that_may_have_been_received_stays_marked() -> None:
+    for outcome in (TemporaryFailure("503"), Throttled(1.0), GONE, Delivered(), PermanentFailure("400")):
+        assert settled(outcome, maybe_duplicate=True).delivery.maybe_duplicate
+
+
+LATER = after(9 * HOUR)
+AT_REST: dict[str, Any] = {"due_from": NOW, "setbacks": 4, "attempts": 6, "next_at": NOW, "reason": "503"}
+ENDED: dict[str, Any] = {**AT_REST, "next_at": None, "ended_at": NOW, "gap": True, "maybe_duplicate": True}
+RENEWED: dict[str, Any] = {"state": State.READY, "due_from": LATER, "setbacks": 0, "next_at": None}
+REPLAYED: dict[str, Any] = {**RENEWED, "reason": "", "ended_at": None}
+
+
 @pytest.mark.parametrize(
     ("change", "before", "expected"),
     [
-        (claim, {"state": State.READY, "attempts": 2}, {"state": State.SENDING, "attempts": 3}),
-        (release, {"attempts": 3}, {"state": State.READY, "attempts": 2}),
-        (recover, {"attempts": 3}, {"state": State.READY, "attempts": 3, "maybe_duplicate": True}),
-        (
-            expire,
-            {"state": State.READY, "reason": "503", "next_at": NOW},
-            {"state": State.DEAD, "reason": "too old: not delivered in time (503)", "next_at": None},
+        pytest.param(
+            claim, {"state": State.READY, "attempts": 2},
+            {"state": State.SENDING, "attempts": 3}, id="claimed",
         ),
-        (expire, {"state": State.READY}, {"state": State.DEAD, "reason": "too old"}),
+        pytest.param(
+            partial(claim, gap=True), {"state": State.READY, "attempts": 0},
+            {"state": State.SENDING, "attempts": 1, "gap": True}, id="claimed-behind-a-dead-one",
+        ),
+        pytest.param(
+            claim, {"state": State.READY, "attempts": 1, "gap": True},
+            {"state": State.SENDING, "attempts": 2, "gap": False}, id="claimed-after-the-dead-one-was-replayed",
+        ),
+        pytest.param(
+            release, {"attempts": 3}, {"state": State.READY, "attempts": 2}, id="stopped-before-the-first-byte"
+        ),
+        pytest.param(
+            recover, {"attempts": 3},
+            {"state": State.READY, "attempts": 3, "maybe_duplicate": True}, id="the-process-died",
+        ),
+        pytest.param(
+            partial(expire, now=LATER), {"state": State.READY, **AT_REST},
+            {
+                "state": State.DEAD, "reason": "too old: not delivered in time (503)", "next_at": None,
+                "ended_at": LATER,
+            },
+            id="too-old-after-failures",
+        ),
+        pytest.param(
+            partial(expire, now=LATER), {"state": State.READY},
+            {"state": State.DEAD, "reason": "too old", "ended_at": LATER}, id="too-old",
+        ),
+        pytest.param(hold, {"state": State.READY, **AT_REST}, {"state": State.HELD}, id="held"),
+        pytest.param(partial(renew, now=LATER), {"state": State.HELD, **AT_REST}, RENEWED, id="back"),
+        pytest.param(partial(renew, now=LATER), {"state": State.READY, **AT_REST}, RENEWED, id="resumed-or-moved"),
+        pytest.param(
+            partial(replay, now=LATER), {"state": State.DEAD, **ENDED, "replays": 1},
+            {**REPLAYED, "replays": 2}, id="dead-replayed",
+        ),
+        pytest.param(
+            partial(replay, now=LATER), {"state": State.DELIVERED, **ENDED, "receipt": "99"},
+            {**REPLAYED, "replays": 1}, id="delivered-replayed",
+        ),
     ],
-    ids=["claimed", "stopped-before-the-first-byte", "the-process-died", "too-old-after-failures", "too-old"],
-)
+)  # fmt: skip
 def test_what_happens_beside_outcomes_makes_the_states_of_the_table(
-    change: Any, before: dict[str, Any], expected: dict[str, Any]
+    change: Callable[[Delivery], Delivery], before: dict[str, Any], expected: dict[str, Any]
 ) -> None:
+    """Nothing else changes: not what was sent so far, nor whether the service may have it already."""
     assert change(row(**before)) == row(**{**before, **expected})
+
+
+def test_only_what_ended_may_be_replayed() -> None:
+    assert [state for state in State if may_replay(state)] == [State.DELIVERED, State.DEAD]
 
 
 def test_every_outcome_is_handled_and_nothing_else() -> None:
@@ -176,11 +268,33 @@ def test_each_failure_in_a_row_takes_the_next_step_of_the_ladder(failures: int, 
 @given(failures=st.integers(1, 12), noise=st.floats(-1, 1))
 def test_jitter_moves_a_step_by_a_fifth_at_most(failures: int, noise: float) -> None:
     plain = POLICY.backoff(failures, 0.0)
-    assert 0.8 * plain <= POLICY.backoff(failures, noise) <= 1.2 * plain
+    assert 0.8 * plain <= POLICY.backoff(failures, noise) <= min(1.2 * plain, LONGEST_STEP)
 
 
-def test_jitter_reaches_both_ends() -> None:
+def test_jitter_reaches_both_ends_but_not_beyond_the_longest_step() -> None:
     assert [POLICY.backoff(3, noise) for noise in (-1, 0, 1)] == pytest.approx([24, 30, 36])
+    assert [POLICY.backoff(6, noise) for noise in (-1, 0, 1)] == pytest.approx([720, 900, 900])
+
+
+@given(st.floats(0, 900), st.lists(st.floats(-1, 1), min_size=60, max_size=60))
+def test_after_a_four_hour_outage_the_backlog_flows_at_most_15_minutes_later(
+    began: float, noises: list[float]
+) -> None:
+    """Whatever the noise: one probe for each step, and the first that gets through frees every row at once."""
+    health, now, ends = ACTIVE, after(began), after(began + 4 * HOUR)
+    waiting = [row(number) for number in range(3)]
+    while now < ends:
+        found = settle(
+            waiting[0], health, TemporaryFailure("503"), now=now, policy=POLICY, noise=noises.pop()
+        )
+        health = found.destination
+        assert health.until is not None
+        assert health.until - now <= timedelta(minutes=15)
+        now = health.until
+    for each in waiting:
+        assert health.wait(now) == 0
+        health = settle(each, health, Delivered(), now=now, policy=POLICY, noise=0).destination
+    assert now - ends <= timedelta(minutes=15)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +330,13 @@ def test_a_senseless_wait_after_a_success_is_none(wait: float) -> None:
 
 @pytest.mark.parametrize(
     ("destination", "seconds"),
-    [(ACTIVE, 0), (Destination(until=after(-9)), 0), (Destination(until=after(9)), 9)],
+    [
+        (ACTIVE, 0),
+        (Destination(until=after(-9)), 0),
+        (Destination(until=after(9)), 9),
+        (Destination(until=after(LONGEST_WAIT)), LONGEST_WAIT),
+        (Destination(until=after(LONGEST_WAIT + 1)), 0),  # begun by a clock that was wrong
+    ],
 )
 def test_a_destination_says_how_long_it_waits(destination: Destination, seconds: float) -> None:
     assert destination.wait(NOW) == seconds
@@ -263,10 +383,14 @@ class Lane:
         self.log.clear()
         for number, each in self.rows.items():
             if each.state is State.READY:
-                self.rows[number] = replace(each, setbacks=0)
+                self.rows[number] = renew(each, now=NOW)
+
+    def replay(self, number: int) -> None:
+        self.rows[number] = replay(self.rows[number], now=NOW)
+        self.log = [(-1 if served == number else served, outcome) for served, outcome in self.log]
 
     def successes_of_others(self, number: int) -> int:
-        """Since the row was first tried, or the lane resumed."""
+        """Since the row was first tried, or replayed, or the lane resumed."""
         first = next(place for place, (served, _) in enumerate(self.log) if served == number)
         return sum(isinstance(outcome, Delivered) for _, outcome in self.log[first:])
 
@@ -321,15 +445,17 @@ def test_only_refusals_in_a_row_pause_a_destination(between: Outcome | None, *, 
 OUTCOMES = st.one_of(
     st.builds(Delivered, wait=st.sampled_from([0.0, 0.5, NAN])),
     st.builds(Throttled, st.floats(allow_nan=True)),
-    st.builds(TemporaryFailure, st.just("503"), st.none() | st.floats(allow_nan=True)),
+    st.builds(TemporaryFailure, st.just("503"), st.none() | st.floats(allow_nan=True), st.booleans()),
     st.builds(PermanentFailure, st.sampled_from(["400", ""])),
-    st.builds(DestinationGone, st.just("403"), st.booleans()),
+    st.builds(DestinationGone, st.just("403"), st.booleans(), st.booleans()),
 )
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    steps=st.lists(st.tuples(st.integers(0, 4), OUTCOMES | st.just("resume")), max_size=80),
+    steps=st.lists(
+        st.tuples(st.integers(0, 4), OUTCOMES | st.sampled_from(["resume", "replay"])), max_size=80
+    ),
     in_turn=st.booleans(),
 )
 def test_over_any_sequence_of_outcomes_the_rules_hold(
@@ -339,25 +465,31 @@ def test_over_any_sequence_of_outcomes_the_rules_hold(
     lane = Lane(5)
     for any_row, outcome in steps:
         number = lane.next() if in_turn else any_row
-        if isinstance(outcome, str) or lane.health.paused:
+        if outcome == "replay":
+            if may_replay(lane.rows[any_row].state):
+                lane.replay(any_row)
+        elif isinstance(outcome, str) or lane.health.paused:
             lane.resume()
         elif number is not None and lane.rows[number].state is State.READY:
-            counted = lane.rows[number].attempts
+            before = lane.rows[number]
             found = lane.serve(number, outcome)
-            check_row(lane, number, outcome, found, counted)
+            check_row(lane, before, outcome, found)
             check_destination(lane.health, outcome, found)
 
 
-def check_row(lane: Lane, number: int, outcome: Outcome, found: Delivery, counted: int) -> None:
+def check_row(lane: Lane, before: Delivery, outcome: Outcome, found: Delivery) -> None:
     given_back = isinstance(outcome, Throttled | DestinationGone)
-    assert found.attempts == counted + (not given_back) >= 0
+    unsure = isinstance(outcome, TemporaryFailure | DestinationGone) and outcome.maybe_received
+    assert found.attempts == before.attempts + (not given_back) >= 0
+    assert found.maybe_duplicate == (before.maybe_duplicate or unsure)
+    assert found.ended_at == (NOW if may_replay(found.state) else None)
     assert found.state in {State.READY, State.DELIVERED, State.DEAD}
     assert (found.state is State.DELIVERED) == isinstance(outcome, Delivered)
     assert bool(found.reason) == (found.state is not State.DELIVERED)
     assert not (found.next_at and found.state is not State.READY)
     if found.state is State.DEAD and not isinstance(outcome, PermanentFailure):
         assert found.setbacks == POLICY.setbacks_to_die
-        assert lane.successes_of_others(number) >= POLICY.setbacks_to_die - 1
+        assert lane.successes_of_others(found.id) >= POLICY.setbacks_to_die - 1
 
 
 def check_destination(health: Destination, outcome: Outcome, found: Delivery) -> None:

@@ -41,3 +41,13 @@ def test_an_event_cannot_change() -> None:
     assert event.received_at.utcoffset() is not None
     with pytest.raises(FrozenInstanceError):
         event.ticket = "1"  # type: ignore[misc]  # what the test is about
+
+
+def test_its_variables_cannot_change_either() -> None:
+    given = {"subject": "Hello"}
+    event = TicketEvent(action=Action.SUBMIT, variables=given)
+    given["subject"] = "Bye"
+    with pytest.raises(TypeError):
+        event.variables["subject"] = "Bye"  # type: ignore[index]  # what the test is about
+    assert event.variables == {"subject": "Hello"}
+    assert event == TicketEvent(action=Action.SUBMIT, variables={"subject": "Hello"})

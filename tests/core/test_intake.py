@@ -17,15 +17,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.kit import webhook as any_webhook
 
 import deskbell
-from deskbell.errors import StoreError
+from deskbell.errors import StoreBusyError, StoreError
 from deskbell.event import TicketEvent
 from deskbell.intake import TICKETS_IN_MEMORY, Intake
 from deskbell.settings import Webhook, When
 from deskbell.store import Added, KeyReusedError, TicketFacts
 from deskbell.store.sqlite import SqliteStore
-from deskbell.template import Template
 
 LEVELS = {"high": "high", "haute": "high", "low": "low", "basse": "low"}
 NOW = datetime(2026, 11, 22, 12, 30, tzinfo=UTC)
@@ -33,26 +33,9 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 CREATION = {"priority": "High", "departmentname": "Technique", "subject": "Refund"}
 
 
-class Bell(deskbell.Transport):
-    name = "bell"
-    max_length = 100
-
-    def format(self, notice: deskbell.Notice, _: deskbell.Options) -> deskbell.Payload:
-        return {"text": notice.text(deskbell.plain, self.max_length)}
-
-
 def webhook(name: str, *actions: str, **when: set[str]) -> Webhook:
-    return Webhook(
-        name=name,
-        enabled=True,
-        url=deskbell.Secret("https://bell.example/1"),
-        transport=Bell(),
-        options=deskbell.Options(),
-        actions=frozenset(actions) or None,
-        when=When(**{key: frozenset(values) for key, values in when.items()}),
-        template=Template.parse("%subject%", ["subject"]),
-        rates=(),
-    )
+    asked = When(**{key: frozenset(values) for key, values in when.items()})
+    return any_webhook(name, actions=frozenset(actions) or None, when=asked)
 
 
 URGENT = webhook("urgent", priorities={"high"}, departments={"technique"})
@@ -90,6 +73,7 @@ class Desk:
     intake: Intake
     woken: list[str]
     told: list[Told]
+    full: list[str]
 
     async def accept(
         self,
@@ -128,6 +112,7 @@ async def open_desk(
         stack.push_async_callback(store.close)
         woken: list[str] = []
         told: list[Told] = []
+        full: list[str] = []
 
         def tell(event: TicketEvent, names: Sequence[str]) -> None:
             told.append(Told(event.id, names, read(path, "SELECT id FROM event")))
@@ -139,9 +124,10 @@ async def open_desk(
             wake=woken.extend,
             accepted=tell,
             clock=lambda: NOW,
+            refusal=lambda: "".join(full),
             tickets_in_memory=tickets_in_memory,
         )
-        yield Desk(path, store, intake, woken, told)
+        yield Desk(path, store, intake, woken, told, full)
 
 
 @pytest.fixture
@@ -216,6 +202,18 @@ async def test_a_trial_goes_to_its_one_webhook_and_leaves_the_ticket_alone(desk:
     assert trial.deliveries == 1
     assert desk.rows("SELECT webhook FROM delivery ORDER BY id") == [("urgent",), ("closures",), ("urgent",)]
     assert desk.variables()[1:] == [sample, CREATION]
+
+
+async def test_while_too_much_waits_nothing_is_taken_and_nothing_is_remembered(desk: Desk) -> None:
+    """Not even a trial; the sender is told to come again."""
+    desk.full.append("1,000,000 deliveries wait already")
+    for only in (None, URGENT):
+        with pytest.raises(StoreBusyError, match="1,000,000 deliveries wait already"):
+            await desk.accept("Submit", CREATION, only=only)
+    assert (desk.rows("SELECT * FROM event"), desk.woken, desk.told) == ([], [], [])
+    desk.full.clear()
+    reply = await desk.accept("Reply")
+    assert (reply.deliveries, desk.variables()) == (0, [{}])
 
 
 # -- the memory of tickets
@@ -294,7 +292,7 @@ async def test_lone_surrogates_are_remembered_like_any_text(tmp_path: Path) -> N
 
 async def test_an_event_that_could_not_be_stored_is_forgotten(desk: Desk) -> None:
     await desk.accept("Submit", CREATION)
-    connection = desk.store._connection
+    connection = desk.store._database.connection
     connection.execute("PRAGMA max_page_count = 1")  # fills the disk, for real
     with pytest.raises(StoreError, match="full"):
         await desk.accept("StaffReply", {"priority": "Low"}, raw=bytes(500_000))

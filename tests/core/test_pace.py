@@ -1,12 +1,14 @@
-"""Declared rates, and that what they allow never exceeds them."""
+"""Durations; declared rates, and that what they allow never exceeds them."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbell.pace import Pace, Rate, parse_rates
+from deskbell.pace import Pace, Rate, parse_duration, parse_rates
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,37 @@ def test_rates_are_read(text: str, rates: tuple[Rate, ...]) -> None:
 def test_what_is_no_rate_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no rate; write it like 5/2s"):
         parse_rates(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("90sec", 90), ("15m", 900), ("15min", 900), ("96h", 345_600), ("30d", 2_592_000), ("1.5h", 5400),
+     ("0.25s", 0.25), (" 2 min ", 120), ("007s", 7), ("3650d", 315_360_000), ("315360000s", 315_360_000)],
+)  # fmt: skip
+def test_durations_are_read_as_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("texts", "advice"),
+    [
+        (["90", "1.5", " 0 ", "007"], r"^which unit\? write s, min, h or d behind the number, like 30s or 96h$"),
+        (["", " ", "s", "soon", "none", "-5s", "+5s", "1h30m", "1 hour", "2w", "5ms", "90S", "1,5h", ".5h", "1e3s",
+          "٣s", "1s, 5s", "22:30", "inf", "nand", "9" * 5000 + "s", "0." + "1" * 400 + "s"],
+         r"^write a number and its unit, like 30s, 15min, 96h or 30d$"),
+        (["0s", "0.0d", "3651d", "315360001s", "9" * 15 + "d"], r"^write more than nothing, and at most 3650d$"),
+    ],
+)  # fmt: skip
+def test_what_is_no_duration_is_refused_with_what_to_write(texts: list[str], advice: str) -> None:
+    for text in texts:
+        with pytest.raises(ValueError, match=advice):
+            parse_duration(text)
+
+
+@given(st.text(alphabet="0123456789. -smhdinec", max_size=12))
+def test_whatever_is_read_is_a_time_that_can_be_waited(text: str) -> None:
+    with suppress(ValueError):
+        assert 0 < parse_duration(text) <= 3650 * 86_400
 
 
 def test_sends_wait_until_the_window_moves_on() -> None:

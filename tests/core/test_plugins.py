@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ import deskbell
 from deskbell import Attempt, Delivered, PluginError, TicketEvent, Transports
 from deskbell.cli.plugins import command, show_plugins
 from deskbell.plugins import BrokenPlugin, PluginInfo, Plugins, load_plugins
+from deskbell.watchdog import Watchdog
 
 BELL = """
 import deskbell
@@ -501,10 +503,25 @@ class TestObservers:
         assert first.exc_info
         assert not second.exc_info, "the traceback comes once"
 
-    def test_interrupt_is_not_swallowed(self, install: Install) -> None:
+    def test_interrupt_of_a_hook_is_its_own(self, install: Install, caplog: pytest.LogCaptureFixture) -> None:
+        """The owner's Ctrl+C reaches a running loop as a signal, never as this."""
         install("deskbell-bad", BELL + "@hookimpl\ndef deskbell_attempt_finished(): raise KeyboardInterrupt")
-        with pytest.raises(KeyboardInterrupt):
-            load_plugins().attempt_finished(ATTEMPT)
+        load_plugins().attempt_finished(ATTEMPT)
+        assert "plugin bad: deskbell_attempt_finished raised KeyboardInterrupt" in caplog.text
+
+    async def test_hook_that_holds_up_the_loop_is_broken_off_and_not_called_again(
+        self, install: Install, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        code = "import time\n@hookimpl\ndef deskbell_attempt_finished(): time.sleep(30)"
+        install("deskbell-bad", BELL + code)
+        plugins = load_plugins()
+        began = time.monotonic()
+        with Watchdog(blocked=0.1, longest_block=0.3, beat=0.1):
+            for _ in range(3):
+                plugins.attempt_finished(ATTEMPT)
+        assert time.monotonic() - began < 2
+        assert "plugin bad: deskbell_attempt_finished raised BrokenOff" in caplog.text
+        assert caplog.text.count("its deskbell_attempt_finished is not called any more") == 1
 
     def test_list_of_webhooks_cannot_be_changed_by_an_observer(self, install: Install) -> None:
         install(

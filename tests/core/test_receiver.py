@@ -124,7 +124,7 @@ def settings(name: str, adapter: Source, tokens: tuple[str, ...], *signing: str)
 @pytest.fixture
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with AsyncExitStack() as stack:
-        path, broken = tmp_path / "desk.db", Broken()
+        path, broken, troubles = tmp_path / "desk.db", Broken(), dict[str, str]()
         store = SqliteStore.open(path)
         stack.push_async_callback(store.close)
         intake = Intake(
@@ -134,6 +134,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
             wake=lambda _: None,
             accepted=lambda _, __: None,
             clock=lambda: datetime.now(UTC),
+            refusal=lambda: troubles.get("queue", ""),
         )
         listed = [
             settings("cms", NativeSource(), (TOKEN, OLD_TOKEN)),
@@ -142,7 +143,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
             settings("closed", NativeSource(), ()),
             settings("broken", broken, (TOKEN,)),
         ]
-        sources, troubles = {source.name: source for source in listed}, dict[str, str]()
+        sources = {source.name: source for source in listed}
         receiver = Receiver(
             sources,
             accept=intake.accept,
@@ -453,23 +454,34 @@ async def test_a_full_disk_is_a_503_until_there_is_room_again(
     """The log has it once each time it begins: senders try again and again."""
     large = EVENT + b" " * 200_000
     for times in (1, 2):
-        door.store._connection.execute("PRAGMA max_page_count = 1")
+        door.store._database.connection.execute("PRAGMA max_page_count = 1")
         for _ in range(3):
             answer = await door.post(large)
             assert answer.problem(503)["detail"] == "events cannot be stored now"
             assert int(answer.headers["retry-after"]) > 0
-        door.store._connection.execute("PRAGMA max_page_count = 1000000")
+        door.store._database.connection.execute("PRAGMA max_page_count = 1000000")
         assert len(door.stored()) == times - 1
         assert (await door.post(large)).status == 202
         logged = [record.levelname for record in caplog.records if record.name == "deskbell.receiver"]
         assert logged == ["ERROR"] * times
 
 
+async def test_while_the_queue_is_full_events_get_a_503_that_says_so(door: Door) -> None:
+    door.troubles["queue"] = "1,000,000 deliveries wait already"
+    for _ in range(2):
+        refused = await door.post()
+        assert refused.problem(503)["detail"] == "1,000,000 deliveries wait already"
+        assert int(refused.headers["retry-after"]) > 0
+    assert door.stored() == []
+    del door.troubles["queue"]
+    assert (await door.post()).status == 202
+
+
 async def test_too_much_waiting_is_a_503(door: Door) -> None:
     """Another process holds the file, and more jobs gather than may wait."""
     with closing(sqlite3.connect(door.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = [asyncio.create_task(door.store.recall("cms", str(n))) for n in range(MAX_WAITING + 1000)]
+        waiting = [asyncio.create_task(door.store.recover()) for _ in range(MAX_WAITING + 1000)]
         answer = await door.post(b'{"action": "Submit"}')
         other.execute("ROLLBACK")
     await asyncio.gather(*waiting)
@@ -578,9 +590,20 @@ async def test_health_is_told_to_everybody_and_the_reasons_only_to_this_machine(
     door.troubles["webhook a"] = "paused: 404"
     assert (await door.ask("GET", "/readyz", {})).json() == {"status": "ready", "detail": door.troubles}
     assert (await door.ask("GET", "/readyz", far)).json() == {"status": "ready", "detail": {}}
-    door.troubles["store"] = "disk full"
-    answer = await door.ask("GET", "/readyz", far)
-    assert (answer.status, answer.json()) == (503, {"status": "not ready", "detail": {}})
+
+
+@pytest.mark.parametrize("what", ["store", "queue"])
+async def test_what_keeps_events_out_makes_the_service_not_ready(door: Door, what: str) -> None:
+    door.troubles |= {what: "full", "webhook a": "paused: 404"}
+    here, far = (
+        await door.ask("GET", "/readyz", {}),
+        await door.ask("GET", "/readyz", {"Host": "desk.example"}),
+    )
+    assert (here.status, here.json()) == (503, {"status": "not ready", "detail": door.troubles})
+    assert (far.status, far.json()) == (503, {"status": "not ready", "detail": {}})
+    assert (await door.ask("GET", "/healthz", {})).status == 200, "to start it again would not help"
+    del door.troubles[what]
+    assert (await door.ask("GET", "/readyz", {})).status == 200
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any, NoReturn
@@ -18,8 +19,9 @@ import deskbell
 from deskbell.client import Client
 from deskbell.delivery import Attempt, Delivery, State
 from deskbell.egress import EgressPolicy
+from deskbell.isolation import Request
 from deskbell.secret import MASK
-from deskbell.sender import LAST_WORDS, Request, Sender
+from deskbell.sender import LAST_WORDS, Sender
 from deskbell.settings import Webhook, When
 from deskbell.store import Claimed
 from deskbell.template import Template
@@ -185,6 +187,7 @@ async def test_a_service_that_cannot_be_reached_may_be_reached_later(
 
     assert isinstance(attempt.outcome, deskbell.TemporaryFailure)
     assert "cannot connect to 127.0.0.1" in attempt.outcome.detail
+    assert not attempt.outcome.maybe_received
     assert TOKEN not in repr(attempt)
 
 
@@ -213,6 +216,7 @@ def raises(error: BaseException) -> Callable[..., NoReturn]:
         (raises(SystemExit(3)), "format failed: SystemExit: 3"),
         (raises(asyncio.CancelledError()), "format failed: asyncio.exceptions.CancelledError"),
         (raises(GeneratorExit()), "format failed: GeneratorExit"),
+        (raises(KeyboardInterrupt()), "format failed: KeyboardInterrupt"),
         (raises(BaseExceptionGroup("two", [SystemExit()])), "format failed: BaseExceptionGroup: two"),
         (lambda *_: None, "format returned nothing, and a payload is a dict"),
         (lambda *_: "text", "format returned an object of type str"),
@@ -272,6 +276,7 @@ async def cancels_itself(*_: object) -> deskbell.Outcome:
         (raises(TimeoutError("of its own")), "send failed: TimeoutError: of its own"),
         (raises(SystemExit("bye")), "send failed: SystemExit: bye"),
         (raises(GeneratorExit()), "send failed: GeneratorExit"),
+        (raises(KeyboardInterrupt()), "send failed: KeyboardInterrupt"),
         (raises(asyncio.CancelledError()), "send failed: asyncio.exceptions.CancelledError"),
         (raises(OwnCancelScope()), "send failed: "),
         (cancels_itself, "send failed: asyncio.exceptions.CancelledError"),
@@ -290,6 +295,7 @@ async def test_a_send_that_fails_in_any_way_is_tried_again(send: Send, words: st
 
     assert isinstance(attempt.outcome, deskbell.TemporaryFailure)
     assert words in attempt.outcome.detail
+    assert attempt.outcome.maybe_received, "nobody knows how far it got"
     assert json.loads(attempt.payload) == {"text": "Ann: Hello"}
     task = asyncio.current_task()
     assert task is not None
@@ -309,7 +315,10 @@ UNCHECKED: Any = deskbell  # what an author without a type checker may write
         (UNCHECKED.Throttled(None), deskbell.Throttled(60.0)),
         (UNCHECKED.Throttled(float("inf"), "service"), deskbell.Throttled(60.0, "service")),
         (UNCHECKED.Throttled(0), deskbell.Throttled(0.0)),
+        (UNCHECKED.Throttled(1, ["all"]), deskbell.Throttled(1.0, "destination")),
         (UNCHECKED.TemporaryFailure(None, "soon"), deskbell.TemporaryFailure("")),
+        (UNCHECKED.TemporaryFailure("x", 3, 1), deskbell.TemporaryFailure("x", 3.0, maybe_received=True)),
+        (UNCHECKED.TemporaryFailure("x", 3, None), deskbell.TemporaryFailure("x", 3.0)),
         (UNCHECKED.TemporaryFailure("a\n\x1b[31mb\ud800\u202ec"), deskbell.TemporaryFailure("a [31mbc")),
         (UNCHECKED.PermanentFailure({"code": 1}), deskbell.PermanentFailure("{'code': 1}")),
         (UNCHECKED.DestinationGone("x" * 999, certain=0), deskbell.DestinationGone("x" * 500, certain=False)),
@@ -331,7 +340,9 @@ async def test_a_send_that_never_returns_is_timed_out_and_cancelled() -> None:
 
     attempt = await attempt_of(Zoo(send=hang))
 
-    assert attempt.outcome == deskbell.TemporaryFailure("no complete answer within 0.1 s")
+    assert attempt.outcome == deskbell.TemporaryFailure(
+        "no complete answer within 0.1 s", maybe_received=True
+    )
     assert cancelled.is_set()
     assert TIMEOUT <= attempt.seconds < 1
 
@@ -351,6 +362,7 @@ async def test_a_send_that_ignores_its_cancellation_does_not_keep_the_lane() -> 
 
     assert isinstance(attempt.outcome, deskbell.TemporaryFailure)
     assert "send goes on after its 0.1 s" in attempt.outcome.detail
+    assert attempt.outcome.maybe_received
     assert TIMEOUT + LAST_WORDS <= attempt.seconds < 2
     assert not ended.is_set()
     enough.set()
@@ -387,12 +399,11 @@ async def test_a_stop_cancels_the_attempt_and_its_send() -> None:
     await asyncio.wait_for(cancelled.wait(), 5)
 
 
-@pytest.mark.parametrize(
-    "plugin", [Zoo(form=raises(KeyboardInterrupt())), Zoo(send=raises(KeyboardInterrupt()))]
-)
-def test_the_owner_can_always_interrupt(plugin: Zoo) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(attempt_of(plugin))
+@pytest.mark.parametrize("certain", [True, False])
+async def test_an_error_of_the_network_says_whether_the_service_may_have_the_message(certain: bool) -> None:
+    error = deskbell.SendError("the connection broke", maybe_received=not certain)
+    attempt = await attempt_of(Zoo(send=raises(error)))
+    assert attempt.outcome == deskbell.TemporaryFailure("the connection broke", maybe_received=not certain)
 
 
 async def test_what_send_does_to_its_payload_changes_nothing_that_is_kept() -> None:
@@ -404,6 +415,38 @@ async def test_what_send_does_to_its_payload_changes_nothing_that_is_kept() -> N
     attempt = await attempt_of(Zoo(send=scribble))
 
     assert json.loads(attempt.payload) == {"text": "Ann: Hello"}
+
+
+async def test_each_attempt_formats_anew_from_an_event_that_no_attempt_can_change() -> None:
+    sent: list[object] = []
+
+    def scribble(notice: deskbell.Notice, _: object) -> dict[str, object]:
+        variables: Any = notice.event.variables
+        with suppress(TypeError):
+            variables["username"] = "Mallory"
+        return {"text": notice.text(escape=deskbell.plain, limit=99)}
+
+    async def empty(payload: Any, _: object) -> deskbell.Outcome:
+        sent.append(dict(payload))
+        payload.clear()
+        return deskbell.TemporaryFailure("again")
+
+    sender, webhook, claimed = sender_with(), webhook_of(Zoo(scribble, empty)), claimed_delivery()
+    for _ in range(2):
+        await sender.attempt(claimed, webhook, webhook.url)
+
+    assert sent == [{"text": "Ann: Hello"}] * 2
+
+
+async def test_a_secret_that_a_plugin_takes_out_of_its_options_stays_one() -> None:
+    def disarm(_: object, options: Any) -> dict[str, str]:
+        options.logins.clear()
+        return {"text": "pw-nested"}
+
+    webhook, sender = webhook_of(Zoo(disarm), logins={"main": {"password": "pw-nested"}}), sender_with()
+    for _ in range(2):
+        attempt = await sender.attempt(claimed_delivery(), webhook, webhook.url)
+        assert json.loads(attempt.payload) == {"text": MASK}
 
 
 @pytest.mark.parametrize(

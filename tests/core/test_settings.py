@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deskbell import Notice, Options, Payload, Secret, Transport, plain
+from deskbell.delivery import RetryPolicy
 from deskbell.settings import Config, Webhook, When
 from deskbell.template import Template
 
@@ -58,6 +59,17 @@ def test_another_url_or_transport_is_another_destination(other: Webhook) -> None
 def test_neither_the_destination_nor_the_webhook_shows_the_url() -> None:
     assert "s3cr3t" not in WEBHOOK.destination + repr(WEBHOOK)
     assert WEBHOOK.destination == replace(WEBHOOK, enabled=False).destination
+
+
+def test_of_webhooks_that_share_a_lane_the_one_whose_waits_sum_up_longest_is_the_most_patient() -> None:
+    ladders = {
+        "long": (600.0, 600.0),
+        "longest": (1.0, 1800.0),
+        "same": (1801.0,),
+        "shorter": (1.0, 2.0, 3.0),
+    }
+    lane = [replace(WEBHOOK, name=name, retry=RetryPolicy(ladder=waits)) for name, waits in ladders.items()]
+    assert max(lane, key=lambda webhook: webhook.patience).name == "longest"
 
 
 @pytest.mark.parametrize(

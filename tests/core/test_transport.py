@@ -290,6 +290,7 @@ REDIRECTS = "307 redirects, and redirects are not followed: use the new URL"
         (429, {}, Throttled(60.0, detail="429 x")),
         (503, {"retry-after": "120"}, TemporaryFailure("503 x", 120.0)),
         (500, {}, TemporaryFailure("500 x")),
+        (504, {}, TemporaryFailure("504 x", maybe_received=True)),  # RFC 9110 §15.6.5
         (307, {"location": "https://s3cr3t.example"}, DestinationGone(REDIRECTS, certain=False)),
     ],
 )  # fmt: skip
@@ -308,7 +309,9 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
         (" 5 ", 5.0),
         ("0.376", 0.376),
         ("3600.000000001", 3600.000000001),
-        ("999999999", 999999999.0),
+        ("1.3365700000000001", 1.33657),  # as Python prints a float
+        ("1000000000", 1e9),
+        ("999999999999.9", 999999999999.9),
         ("Sun, 22 Nov 2026 12:00:30 GMT", 30.0),
         ("Sunday, 22-Nov-26 12:01:00 GMT", 60.0),  # the two older forms that RFC 9110 asks readers to take
         ("Sun Nov 22 12:02:00 2026", 120.0),
@@ -321,7 +324,8 @@ NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
         ("nan", None),
         ("inf", None),
         ("1e9", None),
-        ("1000000000", None),
+        ("9" * 13, None),
+        ("9" * 400, None),
         ("1_000", None),
         ("٣", None),
         ("5s", None),

@@ -6,48 +6,27 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.kit import PATIENCE, answer, engine, loopback_client, now, serving, webhook
 
 import deskbell
-from deskbell.client import Client
 from deskbell.delivery import RetryPolicy
 from deskbell.dispatcher import Dispatcher
-from deskbell.egress import EgressPolicy
 from deskbell.intake import Intake
-from deskbell.lane import Engine
 from deskbell.samples import sample_for
-from deskbell.sender import Sender
 from deskbell.settings import Webhook, When
 from deskbell.source import NativeSource
 from deskbell.store import open_store
 from deskbell.template import Template
 from deskbell.trial import Trial, try_webhook
 
-PATIENCE = 10.0
 SHORT = 0.1
 WAIT = 600.0
-
-
-class Bell(deskbell.Transport):
-    name = "bell"
-    max_length = 1000
-
-    def format(self, notice: deskbell.Notice, _: deskbell.Options) -> deskbell.Payload:
-        return {"text": notice.text(escape=deskbell.plain, limit=self.max_length)}
-
-    async def send(
-        self, payload: deskbell.Payload, context: deskbell.SendContext[deskbell.Options]
-    ) -> deskbell.Outcome:
-        response = await context.post(payload)
-        if response.status == 200:
-            return deskbell.Delivered(response.text(), detail="200 ok")
-        return deskbell.classify_response(response)
 
 
 @dataclass
@@ -77,9 +56,7 @@ class Desk:
 
 
 async def reply(status: int, text: str = "", **headers: str) -> web.Response:
-    return web.Response(
-        status=status, text=text, headers={name.replace("_", "-"): value for name, value in headers.items()}
-    )
+    return answer(status, text, **headers)
 
 
 def always(status: int, text: str = "", **headers: str) -> Callable[[int], Awaitable[web.Response]]:
@@ -88,39 +65,21 @@ def always(status: int, text: str = "", **headers: str) -> Callable[[int], Await
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    app, chat = web.Application(), Chat()
-    app.router.add_post("/hook", chat.handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    hook = Webhook(
-        name="tickets", enabled=True, url=deskbell.Secret(f"http://127.0.0.1:{runner.addresses[0][1]}/hook"),
-        transport=Bell(), options=deskbell.Options(), actions=frozenset({"close"}),
-        when=When(priorities=frozenset({"low"})), template=Template.parse("%action%", deskbell.VARIABLES), rates=(),
-    )  # fmt: skip
-    store = open_store(tmp_path / "deskbell.db")
-    async with Client(EgressPolicy(allowed=(ip_network("127.0.0.0/8"),))) as client:
-        engine = Engine(
-            store=store,
-            sender=Sender(client.request, timezone=UTC, date_format="%H:%M", clock=now),
-            policy=RetryPolicy(ladder=(0.01, WAIT), jitter=0.0),
-            clock=now,
-            noise=lambda: 0.0,
-            settled=lambda *_: None,
-        )
-        dispatcher = Dispatcher([hook], engine, locate=lambda webhook: webhook.url)
+    chat, store = Chat(), open_store(tmp_path / "deskbell.db")
+    async with serving(chat.handle) as url, loopback_client() as client:
+        hook = webhook(
+            "tickets", f"{url}/hook", actions=frozenset({"close"}), when=When(priorities=frozenset({"low"})),
+            template=Template.parse("%action%", deskbell.VARIABLES),
+            retry=RetryPolicy(ladder=(0.01, WAIT), jitter=0.0),
+        )  # fmt: skip
+        dispatcher = Dispatcher([hook], engine(store, client), locate=lambda webhook: webhook.url)
         await dispatcher.start()
         intake = Intake(
             store, webhooks=[hook], priorities={}, wake=dispatcher.wake, accepted=lambda *_: None, clock=now
         )
         yield Desk(intake, dispatcher, hook, chat)
         await dispatcher.stop(0.0)
-    await runner.cleanup()
     await store.close()
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
 
 
 def outcomes(trial: Trial) -> list[str]:
@@ -137,7 +96,7 @@ async def test_a_delivered_sample_says_what_the_service_said(desk: Desk) -> None
 
     assert (trial.state, trial.reason, trial.receipt, trial.next_at) == ("delivered", "", "message-7", "")
     assert outcomes(trial) == ["Delivered"]
-    assert trial.attempts[0]["detail"] == "200 ok"
+    assert trial.attempts[0]["detail"] == "200 message-7"
     assert 0 <= trial.attempts[0]["seconds"] < PATIENCE
     assert desk.chat.posted == ["Close"], "sent without asking whether the webhook would take such an event"
     assert json.loads(json.dumps(asdict(trial)))["event_id"] == trial.event_id != ""

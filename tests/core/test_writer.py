@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sqlite3
 import subprocess
 import sys
@@ -14,18 +15,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.faults.disks import may_mount, small_disk
 
 from deskbell import TicketEvent
 from deskbell.delivery import Attempt, Delivery, State
 from deskbell.errors import StoreBusyError, StoreError
 from deskbell.event import NEVER
 from deskbell.outcome import Delivered
+from deskbell.store.fault import is_final
 from deskbell.store.sqlite import MAX_WAITING, SqliteStore
 from deskbell.store.writer import GroupWriter, Job
 
 PATIENCE = 20.0
 """Seconds after which a test says that something hangs."""
 LONG = 3 * PATIENCE
+INTERVAL = 0.1
+"""Seconds after which the writer tries a database in trouble."""
 
 
 class Book:
@@ -39,7 +44,7 @@ class Book:
         self.connection.execute("CREATE TABLE IF NOT EXISTS line (number INTEGER UNIQUE)")
         self.statements: list[str] = []
         self.connection.set_trace_callback(self.statements.append)
-        self.writer = GroupWriter(self.connection, linger=linger)
+        self.writer = GroupWriter(self.connection, linger=linger, interval=INTERVAL)
 
     def count(self, statement: str) -> int:
         return sum(each.startswith(statement) for each in self.statements)
@@ -84,15 +89,12 @@ async def patient(tmp_path: Path) -> AsyncIterator[Book]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if sys.platform != "linux" or subprocess.run(mounting, capture_output=True, check=False).returncode:
+    if not may_mount():
         pytest.skip("a small file system cannot be mounted here: that takes root on Linux")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with small_disk(tmp_path / "disk", 256 * 1024) as folder:
+        yield folder
 
 
 def write(number: int) -> Job[int]:
@@ -111,6 +113,12 @@ async def outcomes(*futures: Awaitable[Any]) -> list[Any]:
     """What each gave or raised."""
     async with asyncio.timeout(PATIENCE):
         return await asyncio.gather(*futures, return_exceptions=True)
+
+
+async def until_recovered(book: Book) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while book.writer.trouble:  # noqa: ASYNC110 - the writer's thread tells nobody
+            await asyncio.sleep(INTERVAL / 4)
 
 
 async def wait_for(event: threading.Event) -> None:
@@ -244,16 +252,26 @@ def big(number: int) -> Job[int]:
     return job
 
 
+def rewrite(connection: sqlite3.Connection) -> int:
+    """The same pages again."""
+    return connection.execute("UPDATE big SET words = hex(randomblob(5000))").rowcount
+
+
+READ_ONLY = (
+    "attempt to write a readonly database (SQLITE_READONLY); "
+    "give the user that runs deskbell the right to write the file and its folder"
+)
+
+
 class TestTroubleOfTheDatabase:
     @pytest.mark.parametrize(
         ("trouble", "words"),
         [
-            (_full, "database or disk is full"),
-            (_locked, "database is locked"),
-            (_read_only, "attempt to write a readonly database"),
-            (_damaged, "malformed"),
+            (_full, r"database or disk is full \(SQLITE_FULL\); the disk is full: free some space"),
+            (_locked, r"database is locked \(SQLITE_BUSY\); another program writes to the file"),
+            (_read_only, r"attempt to write a readonly database \(SQLITE_READONLY\); give the user"),
         ],
-        ids=["full", "locked", "read-only", "damaged"],
+        ids=["full", "locked", "read-only"],
     )
     async def test_it_fails_the_whole_batch_and_the_writer_lives_on(
         self, patient: Book, trouble: Callable[[Book], Callable[[], object]], words: str
@@ -263,32 +281,62 @@ class TestTroubleOfTheDatabase:
         patient.statements.clear()
         futures = [patient.writer.submit(big(number), urgent=number == 63) for number in range(64)]
         failed = await outcomes(*futures)
-        assert all(isinstance(each, StoreError) and words in str(each) for each in failed)
+        assert all(isinstance(each, StoreError) and re.search(words, str(each)) for each in failed)
         assert patient.count("BEGIN") == 1
         end()
         assert await outcomes(*(patient.writer.submit(big(number)) for number in (1, 2))) == [1, 2]
         assert patient.lines() == [1, 2]
+        assert not patient.writer.failure.done()
+
+    async def test_its_end_shows_without_any_job(self, book: Book) -> None:
+        """The writer tries for itself, by a write that really reaches the log; it stops when the trouble is over."""
+        end = _locked(book)
+        await outcomes(book.writer.submit(write(1)))
+        assert "locked" in book.writer.trouble
+        log = book.path.with_name("book.db-wal")
+        book.connection.execute("PRAGMA wal_checkpoint(RESTART)")
+        before = log.read_bytes()
+        end()
+        await until_recovered(book)
+        assert log.read_bytes() != before
+        tries = book.count("BEGIN")
+        await asyncio.sleep(3 * INTERVAL)
+        assert book.count("BEGIN") == tries
 
     async def test_it_is_said_once_and_once_that_it_is_over(
         self, book: Book, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Under load there are hundreds of batches a second."""
-        end = _read_only(book)
+        """Under load there are hundreds of batches a second, and a disk that is nearly full takes some of them."""
         for number in range(5):
+            end = _read_only(book)
             await outcomes(book.writer.submit(write(number)))
-        end()
-        for number in range(5):
+            end()
+            assert await outcomes(book.writer.submit(write(number))) == [number]
+        await until_recovered(book)
+        for number in range(5, 10):
             await outcomes(book.writer.submit(write(number)))
         assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-            (logging.ERROR, "the store cannot be written: attempt to write a readonly database"),
-            (logging.WARNING, "the store can be written again"),
+            (logging.ERROR, f"{book.path}: the store cannot be written: {READ_ONLY}"),
+            (logging.WARNING, f"{book.path}: the store can be written again"),
         ]
 
-    async def test_a_disk_that_is_really_full(self, small_disk: Path) -> None:
+    async def test_its_end_shows_under_load(self, book: Book) -> None:
+        """Where jobs follow so closely that the writer never tries for itself."""
+        end = _read_only(book)
+        await outcomes(book.writer.submit(write(0)))
+        end()
+        async with asyncio.timeout(PATIENCE):
+            number = 0
+            while book.writer.trouble:
+                number += 1
+                await book.writer.submit(write(number))
+        assert number > 1
+
+    async def test_a_disk_that_is_really_full(self, disk: Path) -> None:
         """What was told is there, what was refused is not, and room mends it."""
-        ballast = small_disk / "ballast"
+        ballast = disk / "ballast"
         ballast.write_bytes(b"x" * 120_000)
-        book = Book(small_disk / "book.db", linger=0.02)
+        book = Book(disk / "book.db", linger=0.02)
         found = await outcomes(*(book.writer.submit(big(number)) for number in range(20)))
         for number in range(20, 40):
             found += await outcomes(book.writer.submit(big(number)))
@@ -300,6 +348,53 @@ class TestTroubleOfTheDatabase:
         assert book.lines() == [*told, 99]
         await book.writer.close()
         book.connection.close()
+
+    async def test_a_log_that_fills_the_disk_is_folded(self, disk: Path) -> None:
+        """Nobody makes room: what the log holds twice is enough."""
+        book = Book(disk / "book.db", linger=0.02)
+        await book.writer.submit(big(0))
+        book.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        found: list[Any] = []
+        while not any(isinstance(each, StoreError) for each in found):
+            found = await outcomes(book.writer.submit(rewrite))
+        await until_recovered(book)
+        assert await outcomes(book.writer.submit(rewrite)) == [1]
+        await book.writer.close()
+        book.connection.close()
+
+
+class TestFailure:
+    async def test_a_damaged_file_ends_everything(
+        self, patient: Book, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The batch, what waits, what comes later: nothing more is written, and the reason is told once."""
+        mend = _damaged(patient)
+        found = await outcomes(*(patient.writer.submit(write(number)) for number in range(1025)))
+        reason = await asyncio.wait_for(patient.writer.failure, PATIENCE)
+        assert re.search(r"cannot be trusted any more: .* malformed \(SQLITE_CORRUPT\).*last backup", reason)
+        mend()
+        patient.statements.clear()
+        found += await outcomes(*(patient.writer.submit(write(number)) for number in range(64)))
+        assert {(type(each), str(each)) for each in found} == {(StoreError, reason)}
+        await asyncio.sleep(3 * INTERVAL)  # a database in mere trouble would have been tried by now
+        assert (patient.statements, patient.writer.trouble) == ([], reason)
+        assert [record.getMessage() for record in caplog.records] == [reason]
+
+    def test_only_what_cannot_be_believed_any_more_is_final(self) -> None:
+        """Every error code of SQLite that comes from the disk or the file."""
+        found = set[str]()
+        for name in (
+            name
+            for name in dir(sqlite3)
+            if re.match("SQLITE_(IOERR|CORRUPT|NOTADB|FULL|BUSY|READONLY)", name)
+        ):
+            error = sqlite3.OperationalError()
+            error.sqlite_errorname = name
+            found |= {name} if is_final(error) else set()
+        assert found == {
+            "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX",
+            "SQLITE_CORRUPT_SEQUENCE", "SQLITE_CORRUPT_VTAB",
+        }  # fmt: skip
 
 
 class TestEnds:
@@ -382,7 +477,7 @@ async def test_too_many_waiting_refuse_new_events_but_never_an_outcome(tmp_path:
         delivery_id=1, event_id="e", webhook="w", transport="t", number=1, started_at=NEVER, seconds=0.0,
         outcome=Delivered(), payload="",
     )  # fmt: skip
-    saving = store.save(delivery, attempt, None)
+    saving = store.save(delivery, attempt, {})
     leave.set()
     await blocked
     added = await outcomes(*waiting)

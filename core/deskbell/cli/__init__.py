@@ -10,7 +10,9 @@ import click
 
 import deskbell
 
-COMMANDS = ("check", "deliveries", "plugins", "preview", "resume", "send", "serve", "variables")
+COMMANDS = (
+    "backup", "check", "deliveries", "plugins", "preview", "replay", "resume", "send", "serve", "variables",
+)  # fmt: skip
 
 CANNOT_START = 78
 """``EX_CONFIG`` of sysexits.h: the service cannot start."""

@@ -7,9 +7,11 @@ import gc
 import logging
 import os
 import signal
+import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 _LAST_WORDS = 1.0
 """Seconds that cancelled tasks have to end at a stop."""
+
+FAILED = 1
+"""Exit code after the store failed while it ran: whoever supervises the process starts it again."""
 
 _log = logging.getLogger("deskbell")
 
@@ -67,20 +72,40 @@ async def _serve(config: Config, setting: Setting) -> None:
     async with serving(config, plugins, metrics) as door:
         _announce(door, config)
         _set_start_aside()
-        await stop.wait()
+        await _until(stop, door.failure)
+    await _leave_stubborn_tasks(FAILED if door.failure.done() else 0)
+
+
+async def _until(stop: asyncio.Event, failure: asyncio.Future[str]) -> None:
+    failure.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+    if failure.done():
+        _log.critical("deskbell ends, so that nothing more is promised: %s", failure.result())
+    else:
         _log.info("stopping: what is in flight may end, the rest waits in the store")
-    await _leave_stubborn_tasks()
 
 
-async def _leave_stubborn_tasks() -> None:
-    """The store is closed by now; a plugin that ignores its cancellation must not keep the process."""
+async def _leave_stubborn_tasks(code: int) -> None:
+    """The store is closed by now; a plugin that ignores its cancellation must not keep the process.
+
+    Nor may a thread: Python waits at its end for those of executors (``asyncio.to_thread``), however long.
+    """
+    end = threading.Timer(2 * _LAST_WORDS, _leave, [code])
+    end.daemon = True
+    end.start()
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     if left and (await asyncio.wait(left, timeout=_LAST_WORDS))[1]:
-        _log.error("a plugin goes on though it was cancelled; the process ends without it")
-        logging.shutdown()
-        os._exit(0)
+        _leave(code)
+    if code:
+        sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    _log.error("a plugin goes on though it was cancelled; the process ends without it")
+    logging.shutdown()
+    os._exit(code)
 
 
 def _announce(door: Door, config: Config) -> None:

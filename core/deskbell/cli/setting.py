@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from deskbell.config import Loaded
     from deskbell.plugins import Plugins
     from deskbell.settings import Config, Webhook
 
 UNKNOWN_NAME = 2
+FAILED = 1
 
 
 def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +66,18 @@ def read_setting(config_path: Path) -> Setting:
         environ=os.environ,
     )
     return Setting(plugins, loaded)
+
+
+@contextmanager
+def ending_with_1() -> Iterator[None]:
+    """A store or a server that does not do what the command asks of it ends the command with 1, not with 78."""
+    from deskbell.errors import DeskbellError
+
+    try:
+        yield
+    except DeskbellError as error:
+        click.echo(f"deskbell: {error}", err=True)
+        sys.exit(FAILED)
 
 
 def webhook_named(config: Config, name: str) -> Webhook:

@@ -12,7 +12,7 @@ from deskbell.settings import Config, is_loopback
 from deskbell.source import NativeSource, Source
 from deskbell.transport import Transport
 
-from . import exhibit, service
+from . import durations, exhibit, service
 from .comments import cut_texts
 from .document import Document, UnreadableError, read_text, split_lines
 from .environment import expand
@@ -119,6 +119,7 @@ def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
         timezone=service.read_timezone(file.timezone, findings),
         date_format=service.read_date_format(file.date_format, findings),
         egress=service.read_egress((file.egress and file.egress.allow) or (), findings),
+        retention=durations.read_retention(file.retention, findings),
         sources=vocabulary.sources,
         webhooks=decode_webhooks(file.webhooks or (), scope, vocabulary),
         priorities=vocabulary.priorities,

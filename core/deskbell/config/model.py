@@ -47,6 +47,15 @@ class EgressEntry(Entry):
     """Networks (CIDR) that deskbell may connect to beyond public addresses."""
 
 
+class RetentionEntry(Entry):
+    """``retention:``"""
+
+    delivered: str | None = None
+    """How long a delivered delivery is kept."""
+    dead: str | None = None
+    """How long a dead one is kept."""
+
+
 class SourceEntry(Entry):
     """One of ``sources:``"""
 
@@ -96,6 +105,10 @@ class WebhookEntry(Entry):
     """The transport's own settings."""
     rate: str | None = None
     """At most so many messages: 5/2s, 30/60s, or none."""
+    retry: str | None = None
+    """The waits after the first, second, ... failure in a row: 1s, 5s, 30s; the last repeats."""
+    max_age: str | None = None
+    """How long a delivery may wait before it dies of age: 96h."""
     message: str | None = None
     """The template: your words and %variables%."""
 
@@ -117,6 +130,8 @@ class ConfigFile(Entry):
     """A folder with single-file plugins."""
     egress: EgressEntry | None = None
     """Where deskbell may connect to."""
+    retention: RetentionEntry | None = None
+    """How long deliveries are kept after their end."""
     sources: list[SourceEntry] | None = None
     """Who may post events."""
     webhooks: list[WebhookEntry] | None = None

@@ -21,6 +21,7 @@ _OTHER_WORDS = {
     "service": "transport", "plugin": "transport", "template": "message", "text": "message", "body": "message",
     "filter": "when", "if": "when", "departments": "department", "tz": "timezone", "database": "store",
     "id": "name", "enable": "enabled", "webhook": "webhooks", "source": "sources", "allowed": "allow",
+    "backoff": "retry", "retries": "retry", "ttl": "max_age", "expiry": "max_age", "keep": "retention",
 }  # fmt: skip
 """What other programs call it."""
 _SHOULD_BE = {

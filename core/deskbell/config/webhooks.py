@@ -9,6 +9,7 @@ from deskbell.settings import Webhook
 
 from .conditions import read_actions, read_when
 from .destination import read_destination_options, read_rates, read_transport, read_url
+from .durations import note_shared_lanes, read_retry
 from .message import read_template
 from .model import WebhookEntry
 from .problem import KeyPath
@@ -24,8 +25,13 @@ def decode_webhooks(
         (entry.name or "", ("webhooks", index, "name")) for index, entry in enumerate(entries)
     ]
     note_repeated(named, "webhook", scope.findings)
-    found = [_webhook(entry, ("webhooks", index), scope, vocabulary) for index, entry in enumerate(entries)]
-    return tuple(filter(None, found))
+    found = dict[KeyPath, Webhook]()
+    for index, entry in enumerate(entries):
+        path = ("webhooks", index)
+        if webhook := _webhook(entry, path, scope, vocabulary):
+            found[path] = webhook
+    note_shared_lanes(found, scope.findings)
+    return tuple(found.values())
 
 
 def _webhook(entry: WebhookEntry, path: KeyPath, scope: Scope, vocabulary: Vocabulary) -> Webhook | None:
@@ -35,6 +41,7 @@ def _webhook(entry: WebhookEntry, path: KeyPath, scope: Scope, vocabulary: Vocab
     when = read_when(entry.when, (*path, "when"), scope, vocabulary)
     actions = read_actions(entry, when, path, scope, vocabulary)
     template = read_template(entry.message, transport, (*path, "message"), scope, vocabulary)
+    retry = read_retry(entry, path, scope.findings)
     if transport is None:
         return None
     options = read_destination_options(entry, transport, path, scope)
@@ -51,4 +58,5 @@ def _webhook(entry: WebhookEntry, path: KeyPath, scope: Scope, vocabulary: Vocab
         when=when,
         template=template,
         rates=rates,
+        retry=retry,
     )

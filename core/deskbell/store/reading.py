@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sqlite3
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deskbell.delivery import State
+from deskbell.delivery import Destination, State
 from deskbell.errors import StoreError
 
-from . import Listed, rows
+from . import Backlog, Listed, rows
 from .database import connect_to_read
 
 _QUERY = (
-    f"SELECT {rows.DELIVERY}, e.received_at, a.started_at, a.detail"  # noqa: S608 - constants of rows.py
+    f"SELECT {rows.DELIVERY}, e.received_at, a.started_at, a.detail"
     " FROM delivery d JOIN event e ON e.seq = d.event"
     " LEFT JOIN attempt a ON a.id = (SELECT max(id) FROM attempt WHERE delivery = d.id)"
 )
@@ -23,32 +27,116 @@ _QUERY = (
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which deliveries to list; what is None asks for nothing."""
+    """Which deliveries to list; what is None asks for nothing. ``since``: those whose events came since then."""
 
     state: State | None = None
     webhook: str | None = None
     ticket: str | None = None
-    limit: int = 50
+    since: datetime | None = None
+    ids: Sequence[int] | None = None
+    limit: int | None = 50
+
+    def conditions(self) -> Iterator[tuple[str, object]]:
+        """Each as SQL with one ``?``, and its value."""
+        if self.state is not None:
+            yield "d.state = ?", str(self.state)
+        if self.webhook is not None:
+            yield "d.webhook = ?", self.webhook
+        if self.ticket is not None:
+            yield "e.ticket = ?", self.ticket
+        if self.since is not None:
+            yield "e.received_at >= ?", self.since.timestamp()
+        if self.ids is not None:
+            yield "d.id IN (SELECT value FROM json_each(?))", json.dumps(list(self.ids))
+
+
+@contextmanager
+def look(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for which time stands still. ``StoreError`` says what is wrong with the store."""
+    with closing(connect_to_read(path)) as connection:
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: the store cannot be read: {error}") from None
 
 
 def list_deliveries(path: Path, wanted: Filter) -> list[Listed]:
     """The newest deliveries of the store at ``path`` first."""
-    conditions = {"d.state": wanted.state, "d.webhook": wanted.webhook, "e.ticket": wanted.ticket}
-    asked = {column: value for column, value in conditions.items() if value is not None}
-    where = f" WHERE {' AND '.join(f'{column} = ?' for column in asked)}" if asked else ""
-    with closing(connect_to_read(path)) as connection:
-        try:
-            found = connection.execute(
-                f"{_QUERY}{where} ORDER BY d.id DESC LIMIT ?",
-                (*asked.values(), wanted.limit),
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: the store cannot be read: {error}") from None
+    asked = dict(wanted.conditions())
+    where = f" WHERE {' AND '.join(asked)}" if asked else ""
+    limit = -1 if wanted.limit is None else wanted.limit
+    with look(path) as connection:
+        found = connection.execute(
+            f"{_QUERY}{where} ORDER BY d.id DESC LIMIT ?", (*asked.values(), limit)
+        ).fetchall()
     return [_listed(row) for row in found]
 
 
 def _listed(row: rows.Row) -> Listed:
-    received_at, attempted_at, detail = row[15:18]
+    received_at, attempted_at, detail = row[rows.DELIVERY_COLUMNS : rows.DELIVERY_COLUMNS + 3]
     return Listed(
         rows.delivery(row), datetime.fromtimestamp(received_at, UTC), rows.moment(attempted_at), detail or ""
     )
+
+
+def list_troubles(path: Path) -> dict[str, Destination]:
+    """How each destination fares that is not simply active, by its id."""
+    with look(path) as connection:
+        return read_destinations(connection)
+
+
+def read_destinations(connection: sqlite3.Connection) -> dict[str, Destination]:
+    """See ``Store.destinations``."""
+    found = connection.execute(
+        "SELECT id, until, reason, paused, failures, refusals, last_failed FROM destination"
+    )
+    return {row[0]: rows.destination(row[1:]) for row in found}
+
+
+_COUNT = "SELECT webhook, count(*), min(id) FROM delivery WHERE state = '{}' GROUP BY webhook"
+
+
+def count_backlog(path: Path) -> Mapping[str, Backlog]:
+    """See ``Store.backlog``. Only the partial indexes are read: finished rows cost it nothing."""
+    counts = defaultdict[str, dict[str, int]](dict)
+    oldest = dict[str, int]()
+    with look(path) as connection:
+        for state in (State.READY, State.SENDING, State.HELD, State.DEAD):
+            for webhook, count, first in connection.execute(_COUNT.format(state)):
+                counts[webhook][state] = count
+                if state is not State.DEAD:
+                    oldest[webhook] = min(first, oldest.get(webhook, first))
+        came = {webhook: _received_at(connection, number) for webhook, number in oldest.items()}
+    return {webhook: Backlog(**count, oldest_at=came.get(webhook)) for webhook, count in counts.items()}
+
+
+def _received_at(connection: sqlite3.Connection, number: int) -> datetime | None:
+    row = connection.execute(
+        "SELECT e.received_at FROM delivery d JOIN event e ON e.seq = d.event WHERE d.id = ?", (number,)
+    ).fetchone()
+    return rows.moment(row[0]) if row else None
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Write a consistent copy of the store at ``path`` to ``target``, which must not exist yet.
+
+    It appears there whole or not at all, and it is private.
+    """
+    part = target.with_name(f"{target.name}.part")
+    with closing(connect_to_read(path, older=True)) as connection:
+        try:
+            if target.exists():
+                raise StoreError(f"{target}: exists already; name a new file")
+            part.unlink(missing_ok=True)
+            part.touch(0o600)
+            # It forbids to write the copy, too; the store stays read-only.
+            connection.execute("PRAGMA query_only = OFF")
+            connection.execute("VACUUM INTO ?", (str(part),))
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(target)
+        except (OSError, sqlite3.Error) as error:
+            with suppress(OSError):
+                part.unlink()
+            raise StoreError(f"{target}: the copy cannot be written: {error}") from None

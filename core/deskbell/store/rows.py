@@ -16,9 +16,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 DELIVERY = (
     "d.id, e.id, d.webhook, d.transport, e.ticket, e.action, d.state, d.due_from, d.attempts, d.setbacks,"
-    " d.reason, d.receipt, d.next_at, d.maybe_duplicate, d.replays"
+    " d.reason, d.receipt, d.next_at, d.maybe_duplicate, d.replays, d.gap, d.ended_at"
 )
 """The columns that ``delivery`` reads, from ``delivery d JOIN event e``."""
+DELIVERY_COLUMNS = DELIVERY.count(",") + 1
 EVENT = "e.source, e.variables, e.received_at"
 """The further columns that ``event`` reads, after those of ``DELIVERY``."""
 
@@ -36,6 +37,11 @@ def seconds(at: datetime | None) -> float | None:
 def moment(stored: float | None) -> datetime | None:
     """A stored time."""
     return datetime.fromtimestamp(stored, UTC) if stored is not None else None
+
+
+def order_key(of: TicketEvent) -> str:
+    """What the events of one ticket share; an event without a ticket shares it with none."""
+    return text(f"{of.source}\n{of.ticket}") if of.ticket else of.id
 
 
 def facts(told: TicketFacts) -> str:
@@ -61,7 +67,9 @@ def delivery(row: Row) -> Delivery:
         next_at,
         maybe_duplicate,
         replays,
-    ) = row[:15]
+        gap,
+        ended_at,
+    ) = row[:DELIVERY_COLUMNS]
     return Delivery(
         id=number,
         event_id=event_id,
@@ -78,12 +86,14 @@ def delivery(row: Row) -> Delivery:
         next_at=moment(next_at),
         maybe_duplicate=bool(maybe_duplicate),
         replays=replays,
+        gap=bool(gap),
+        ended_at=moment(ended_at),
     )
 
 
 def event(row: Row, of: Delivery) -> TicketEvent:
     """The event in the columns after those of ``of``."""
-    source, variables, received_at = row[15:18]
+    source, variables, received_at = row[DELIVERY_COLUMNS : DELIVERY_COLUMNS + 3]
     return TicketEvent(
         id=of.event_id,
         source=source,

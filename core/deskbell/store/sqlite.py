@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from deskbell.delivery import Attempt, Delivery, Destination
-from deskbell.errors import StoreBusyError
+from deskbell.errors import StoreBusyError, StoreError
 from deskbell.event import TicketEvent
 from deskbell.settings import Webhook
 
-from . import Added, Claimed, KeyReusedError, TicketFacts, rows
+from . import Added, Backlog, Claimed, Horizon, KeyReusedError, Replayed, TicketFacts, pruning, rows, settling
+from .accepting import Addition
 from .claiming import BURIED_AT_ONCE, claim_next
-from .database import connect, lock
+from .database import Database
+from .reading import count_backlog, look, read_destinations
+from .space import Space
 from .writer import GroupWriter
 
 MAX_WAITING = 4096
 """Jobs that may wait for a commit before new events are refused."""
-
-_ACTIVE = Destination()
-_SETTLE = (
-    "UPDATE delivery SET state = ?, attempts = ?, setbacks = ?, reason = ?, receipt = ?, next_at = ?"
-    " WHERE id = ? AND state = 'sending'"
-)
 
 _log = logging.getLogger(__name__)
 
@@ -37,20 +33,15 @@ _log = logging.getLogger(__name__)
 class SqliteStore:
     """``Store`` on one SQLite file."""
 
-    def __init__(self, connection: sqlite3.Connection, lock_file: IO[bytes]) -> None:
-        self._connection = connection
-        self._lock_file = lock_file
-        self._writer = GroupWriter(connection)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._space = Space(database.path)
+        self._writer = GroupWriter(database.connection)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Lock and open (or create) the file; migrate it. ``StoreError`` says what is wrong with it."""
-        lock_file = lock(path)
-        try:
-            return cls(connect(path), lock_file)
-        except BaseException:
-            lock_file.close()
-            raise
+        """Lock and open (or make) the file; migrate it. ``StoreError`` says what is wrong with it."""
+        return cls(Database.open(path))
 
     async def add(
         self,
@@ -62,29 +53,22 @@ class SqliteStore:
         facts: TicketFacts | None = None,
     ) -> Added:
         """See ``Store.add``."""
-        if self._writer.waiting >= MAX_WAITING:
-            raise StoreBusyError("too many events are waiting for the disk")
-        digest = hashlib.sha256(raw).digest() if key is not None else None
-
-        def job(connection: sqlite3.Connection) -> Added | KeyReusedError:
-            if key is not None and (known := _known(connection, event.source, key, digest)):
-                return known
-            sequence = _insert_event(connection, event, raw, key=key, digest=digest, deliveries=len(webhooks))
-            _insert_deliveries(connection, event, sequence, webhooks)
-            if facts is not None:
-                connection.execute(
-                    "INSERT OR REPLACE INTO ticket (source, ticket, facts) VALUES (?, ?, ?)",
-                    (event.source, rows.text(event.ticket), rows.facts(facts)),
-                )
-            return Added(event.id, len(webhooks))
-
-        added = await self._writer.submit(job)
+        self._admit()
+        added = await self._writer.submit(Addition(event, raw, webhooks, key, facts))
         if isinstance(added, KeyReusedError):
             raise added
         return added
 
+    def _admit(self) -> None:
+        """What an event asks of the store is bounded: no more of it may wait than a disk soon catches up with."""
+        if self._writer.waiting >= MAX_WAITING:
+            raise StoreBusyError("too many events are waiting for the disk")
+        if short := self._space.short():
+            raise StoreError(short)
+
     async def recall(self, source: str, ticket: str) -> TicketFacts:
         """See ``Store.recall``."""
+        self._admit()
 
         def job(connection: sqlite3.Connection) -> TicketFacts:
             row = connection.execute(
@@ -95,35 +79,30 @@ class SqliteStore:
         return await self._writer.submit(job)
 
     async def claim(
-        self, webhooks: Sequence[str], *, oldest: datetime, avoid: int | None = None
+        self, max_ages: Mapping[str, float], *, now: datetime, avoid: int | None = None
     ) -> Claimed | None:
         """See ``Store.claim``."""
 
         while True:
             claimed, buried = await self._writer.submit(
-                lambda connection: claim_next(connection, webhooks, oldest=oldest.timestamp(), avoid=avoid)
+                lambda connection: claim_next(connection, max_ages, now=now, avoid=avoid)
             )
             if buried:
-                _log.error("%d deliveries to %s are dead: too old", buried, ", ".join(webhooks))
+                _log.error("%d deliveries to %s are dead: too old", buried, ", ".join(max_ages))
             if buried < BURIED_AT_ONCE:
                 return claimed
 
     def save(
-        self, delivery: Delivery, attempt: Attempt, destination: tuple[str, Destination] | None
+        self, delivery: Delivery, attempt: Attempt, destinations: Mapping[str, Destination]
     ) -> asyncio.Future[bool]:
         """See ``Store.save``."""
 
         def job(connection: sqlite3.Connection) -> bool:
-            if not _settle(connection, delivery):
+            if not settling.settle(connection, delivery, attempts=attempt.number):
                 return False
-            connection.execute(
-                "INSERT INTO attempt (delivery, number, started_at, seconds, outcome, detail, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (delivery.id, attempt.number, attempt.started_at.timestamp(), attempt.seconds,
-                 type(attempt.outcome).__name__, rows.text(attempt.outcome.detail), rows.text(attempt.payload)),
-            )  # fmt: skip
-            if destination is not None:
-                _remember(connection, *destination)
+            settling.keep(connection, attempt)
+            for identity, destination in destinations.items():
+                settling.remember(connection, identity, destination)
             return True
 
         return self._writer.submit(job, urgent=False)
@@ -131,142 +110,61 @@ class SqliteStore:
     async def release(self, delivery: Delivery) -> None:
         """See ``Store.release``."""
         # Shielded: a lane that is cancelled here must not leave the row `sending`.
-        await asyncio.shield(self._writer.submit(lambda connection: _settle(connection, delivery)))
+        claimed = delivery.attempts + 1
+        await asyncio.shield(
+            self._writer.submit(lambda connection: settling.settle(connection, delivery, attempts=claimed))
+        )
 
-    async def recover(self) -> int:
-        """See ``Store.recover``: ``delivery.recover`` on every row at once."""
+    async def recover(self, webhooks: Sequence[str] | None = None) -> int:
+        """See ``Store.recover``."""
+        return await self._writer.submit(lambda connection: settling.recover(connection, webhooks))
 
-        def job(connection: sqlite3.Connection) -> int:
-            return connection.execute(
-                "UPDATE delivery SET state = 'ready', maybe_duplicate = 1 WHERE state = 'sending'"
-            ).rowcount
-
-        return await self._writer.submit(job)
-
-    async def hold_all_but(self, webhooks: Sequence[str]) -> int:
-        """See ``Store.hold_all_but``."""
-        known = json.dumps(list(webhooks))
-
-        def job(connection: sqlite3.Connection) -> int:
-            connection.execute(
-                "UPDATE delivery SET state = 'held' WHERE state = 'ready'"
-                " AND webhook NOT IN (SELECT value FROM json_each(?))",
-                (known,),
-            )
-            connection.execute(
-                "UPDATE delivery SET state = 'ready' WHERE state = 'held'"
-                " AND webhook IN (SELECT value FROM json_each(?))",
-                (known,),
-            )
-            return int(connection.execute("SELECT count(*) FROM delivery WHERE state = 'held'").fetchone()[0])
-
-        return await self._writer.submit(job)
+    async def adopt(self, destinations: Mapping[str, str], *, now: datetime) -> int:
+        """See ``Store.adopt``."""
+        return await self._writer.submit(lambda connection: settling.adopt(connection, destinations, now))
 
     async def resume(self, destination: str, webhooks: Sequence[str], *, now: datetime) -> None:
         """See ``Store.resume``."""
+        await self._writer.submit(lambda connection: settling.resume(connection, destination, webhooks, now))
 
-        def job(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM destination WHERE id = ?", (destination,))
-            connection.executemany(
-                "UPDATE delivery SET due_from = ?, setbacks = 0, next_at = NULL"
-                " WHERE webhook = ? AND state = 'ready'",
-                [(now.timestamp(), webhook) for webhook in webhooks],
-            )
-
-        await self._writer.submit(job)
+    async def replay(self, ids: Sequence[int], *, now: datetime) -> Replayed:
+        """See ``Store.replay``."""
+        return await self._writer.submit(lambda connection: settling.replay_all(connection, ids, now))
 
     async def destinations(self) -> Mapping[str, Destination]:
         """See ``Store.destinations``."""
+        return await self._writer.submit(read_destinations)
 
-        def job(connection: sqlite3.Connection) -> dict[str, Destination]:
-            found = connection.execute(
-                "SELECT id, until, reason, paused, failures, refusals, last_failed FROM destination"
-            )
-            return {row[0]: rows.destination(row[1:]) for row in found}
+    async def backlog(self) -> Mapping[str, Backlog]:
+        """See ``Store.backlog``. On a connection of its own, beside the writer."""
+        return await asyncio.to_thread(count_backlog, self._database.path)
 
-        return await self._writer.submit(job)
+    async def prune(self, horizon: Horizon) -> int:
+        """See ``Store.prune``. What is old is looked up beside the writer; taking it out is short."""
+        old = await asyncio.to_thread(self._find_old, horizon)
+        return await self._writer.submit(
+            lambda connection: pruning.forget(connection, old, horizon), urgent=False
+        )
 
-    async def waiting(self, webhooks: Sequence[str]) -> Mapping[str, int]:
-        """See ``Store.waiting``."""
-
-        def job(connection: sqlite3.Connection) -> dict[str, int]:
-            found = connection.execute(
-                "SELECT webhook, count(*) FROM delivery WHERE state = 'ready' GROUP BY webhook"
-            )
-            counts = dict(found.fetchall())
-            return {webhook: counts.get(webhook, 0) for webhook in webhooks}
-
-        return await self._writer.submit(job)
+    def _find_old(self, horizon: Horizon) -> pruning.Old:
+        with look(self._database.path) as connection:
+            return pruning.find_old(connection, horizon)
 
     @property
     def trouble(self) -> str:
         """See ``Store.trouble``."""
-        return self._writer.trouble
+        return self._writer.trouble or self._space.short()
+
+    @property
+    def failure(self) -> asyncio.Future[str]:
+        """See ``Store.failure``."""
+        return self._writer.failure
 
     async def close(self) -> None:
         """See ``Store.close``. The write-ahead log is folded into the file."""
-        await self._writer.close()
-        await asyncio.to_thread(self._connection.close)
-        self._lock_file.close()
-
-
-def _known(
-    connection: sqlite3.Connection, source: str, key: str, digest: bytes | None
-) -> Added | KeyReusedError | None:
-    row = connection.execute(
-        "SELECT id, deliveries, body_sha256 FROM event WHERE source = ? AND idempotency_key = ?",
-        (source, rows.text(key)),
-    ).fetchone()
-    if row is None:
-        return None
-    return Added(row[0], row[1], replayed=True) if row[2] == digest else KeyReusedError()
-
-
-def _insert_event(
-    connection: sqlite3.Connection,
-    event: TicketEvent,
-    raw: bytes,
-    *,
-    key: str | None,
-    digest: bytes | None,
-    deliveries: int,
-) -> int | None:
-    return connection.execute(
-        "INSERT INTO event (id, source, idempotency_key, body_sha256, raw, action, ticket, variables,"
-        " received_at, deliveries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (event.id, event.source, key and rows.text(key), digest, raw, rows.text(event.action),
-         rows.text(event.ticket), json.dumps(dict(event.variables)), rows.seconds(event.received_at), deliveries),
-    ).lastrowid  # fmt: skip
-
-
-def _insert_deliveries(
-    connection: sqlite3.Connection, event: TicketEvent, sequence: int | None, webhooks: Sequence[Webhook]
-) -> None:
-    order_key = rows.text(f"{event.source}\n{event.ticket}") if event.ticket else event.id
-    due_from = rows.seconds(event.received_at)
-    connection.executemany(
-        "INSERT INTO delivery (event, webhook, transport, order_key, state, due_from)"
-        " VALUES (?, ?, ?, ?, 'ready', ?)",
-        [(sequence, webhook.name, webhook.transport.name, order_key, due_from) for webhook in webhooks],
-    )
-
-
-def _settle(connection: sqlite3.Connection, delivery: Delivery) -> bool:
-    cursor = connection.execute(
-        _SETTLE,
-        (delivery.state, delivery.attempts, delivery.setbacks, rows.text(delivery.reason),
-         rows.text(delivery.receipt), rows.seconds(delivery.next_at), delivery.id),
-    )  # fmt: skip
-    return cursor.rowcount == 1
-
-
-def _remember(connection: sqlite3.Connection, identity: str, destination: Destination) -> None:
-    if destination == _ACTIVE:
-        connection.execute("DELETE FROM destination WHERE id = ?", (identity,))
-        return
-    connection.execute(
-        "INSERT OR REPLACE INTO destination (id, until, reason, paused, failures, refusals, last_failed)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (identity, rows.seconds(destination.until), rows.text(destination.reason), destination.paused,
-         destination.failures, destination.refusals, destination.last_failed),
-    )  # fmt: skip
+        if await self._writer.close():
+            await asyncio.to_thread(self._database.close, failed=self.failure.done())
+        else:
+            _log.error(
+                "the disk hangs: what it did not take was not acknowledged, and the next start recovers"
+            )

@@ -44,7 +44,6 @@ _CLOUDFLARE_TEXT = re.compile(r"\s*error code: 1\d{3}\s*", re.ASCII)
 _MASK = r"\1•••"
 _OWN_PARAMETERS = ("wait", "thread_id")
 _NO_CONTENT = 204
-_DETAIL_LENGTH = 300
 _FAULTS_SHOWN = 5
 _FAULTS_DEPTH = 12
 
@@ -105,7 +104,8 @@ def _accepted(response: deskbell.Response, answer: Mapping[str, Any], *, own_hos
         return deskbell.Delivered(receipt, wait, f"{response.status} message {receipt}")
     if own_host and response.status != _NO_CONTENT and not _is_cut_off(response):
         return deskbell.TemporaryFailure(
-            f"{response.status} without a message: something between deskbell and Discord answered in its place"
+            f"{response.status} without a message: something between deskbell and Discord answered in its place",
+            maybe_received=True,
         )
     return deskbell.Delivered("", wait, f"{response.status} accepted, without the id of a message")
 
@@ -181,9 +181,9 @@ def _detail(response: deskbell.Response, answer: Mapping[str, Any]) -> str:
 
 
 def _printable(text: str) -> str:
-    """On one short line, without tokens and without what a terminal would obey."""
+    """On one line, without tokens and without what a terminal would obey. Core cuts it once every secret is masked."""
     line = " ".join(redact(text).split())
-    return "".join(char for char in line if char.isprintable())[:_DETAIL_LENGTH]
+    return "".join(char for char in line if char.isprintable())
 
 
 def _told(errors: Any) -> str:

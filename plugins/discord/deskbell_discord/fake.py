@@ -32,12 +32,17 @@ PER_WEBHOOK = (5, 2.0)
 PER_CHANNEL = (30, 60.0)
 """(messages, seconds), as seen in https://github.com/discord/discord-api-docs/issues/367. The second one shows in no
 header before it refuses: https://github.com/discord/discord-api-docs/issues/4043"""
+PER_ADDRESS = (50, 1.0)
+"""Requests: https://docs.discord.com/developers/topics/rate-limits#global-rate-limit"""
+BEFORE_BAN = (10_000, 600.0)
+"""Refused requests: the same page, under "invalid request limit"."""
 
 _PATH = re.compile(r"/api(?:/v\d+)?/webhooks/(?P<id>\d+)/(?P<token>[^/]+)/?", re.ASCII)
 _BLOCKED_AGENTS = ("", "python-urllib")
 _EPOCH = 1_420_070_400_000  # https://docs.discord.com/developers/reference#snowflakes
 _TIME_SHIFT = 22
 _TYPE_INCOMING = 1
+_INVALID = (401, 403, 429)
 _EVERYONE = re.compile(r"@(?:everyone|here)")
 _USER = re.compile(r"<@!?(\d+)>", re.ASCII)
 _ROLE = re.compile(r"<@&(\d+)>", re.ASCII)
@@ -70,6 +75,14 @@ class Window:
         """Seconds until it starts anew, in whole milliseconds."""
         return math.ceil(max(0.0, self.ends_at - now) * 1000) / 1000
 
+    def is_full(self, now: float) -> bool:
+        """True while there is no room."""
+        return now < self.ends_at and self.used >= self.count
+
+    def fill(self, now: float, seconds: float) -> None:
+        """Somebody else takes all the room for ``seconds``."""
+        self.used, self.ends_at = self.count, now + seconds
+
 
 class Pings(NamedTuple):
     """Whom a message pings: ids of users and of roles."""
@@ -99,25 +112,49 @@ class FakeDiscord(deskbell.FakeService):
 
     path: ClassVar[str] = f"/api/webhooks/{WEBHOOK_ID}/{TOKEN}"
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        webhook: Window | None = None,
+        channel: Window | None = None,
+        address: Window | None = None,
+        ban: Window | None = None,
+    ) -> None:
+        """Its limits are the real ones, unless tests hand in others, and those that several services share."""
         super().__init__(clock=clock)
-        self._webhook = Window(*PER_WEBHOOK)
-        self._channel = Window(*PER_CHANNEL)
+        self.webhook = webhook or Window(*PER_WEBHOOK)
+        self.channel = channel or Window(*PER_CHANNEL)
+        self.address = address or Window(*PER_ADDRESS)
+        self.ban = ban or Window(*BEFORE_BAN)
+        self.exists = True  # until somebody deletes the webhook
+        self.refused = 0  # requests that came too fast
         self._numbers = itertools.count()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer as https://discord.com/api would."""
+        """Answer as https://discord.com/api would, or as the network before it."""
+        answer = await self._respond(request)
+        self.refused += answer.status == 429
+        if answer.status in _INVALID and answer.headers.get("X-RateLimit-Scope") != "shared":
+            self.ban.take(self.clock())
+        return answer
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        if self.ban.is_full(self.clock()):
+            return web.Response(status=429, text="error code: 1015")
         if request.headers.get("User-Agent", "").partition("/")[0].casefold() in _BLOCKED_AGENTS:
             return web.Response(status=403, text="error code: 1010")
+        if not self.address.take(self.clock()):
+            return self._limited(self.address, "global", "You are being rate limited.")
         found = _PATH.fullmatch(request.path)
         if not found:
             return self._refusal(404, 0, "404: Not Found")
-        if found["id"] != WEBHOOK_ID:
+        if found["id"] != WEBHOOK_ID or not self.exists:
             return self._refusal(404, 10015, "Unknown Webhook")
         if found["token"] != TOKEN:
             return self._refusal(401, 50027, "Invalid Webhook Token")
-        if not self._webhook.take(self.clock()):
-            return self._limited(self._webhook, "user", "You are being rate limited.")
+        if not self.webhook.take(self.clock()):
+            return self._limited(self.webhook, "user", "You are being rate limited.")
         if request.method == "GET":
             return self._answer(200, _webhook_object())
         if request.method != "POST":
@@ -133,8 +170,8 @@ class FakeDiscord(deskbell.FakeService):
             return self._refusal(400, 50035, "Invalid Form Body", errors=errors)
         if is_empty(payload):
             return self._refusal(400, 50006, "Cannot send an empty message")
-        if not self._channel.take(self.clock()):
-            return self._limited(self._channel, "shared", "The resource is being rate limited.")
+        if not self.channel.take(self.clock()):
+            return self._limited(self.channel, "shared", "The resource is being rate limited.")
         self.keep(request, payload)
         if request.query.get("wait", "").casefold() not in ("true", "1"):
             return self._answer(204, None)
@@ -168,15 +205,15 @@ class FakeDiscord(deskbell.FakeService):
 
     def _answer(self, status: int, body: Any, **headers: str) -> web.Response:
         now = self.clock()
-        reset_after = self._webhook.reset_after(now)
+        reset_after = self.webhook.reset_after(now)
         return web.Response(
             status=status,
             body=None if body is None else json.dumps(body).encode(),
             content_type=None if body is None else "application/json",
             headers={
                 "Via": "1.1 google",
-                "X-RateLimit-Limit": str(self._webhook.count),
-                "X-RateLimit-Remaining": str(self._webhook.remaining),
+                "X-RateLimit-Limit": str(self.webhook.count),
+                "X-RateLimit-Remaining": str(self.webhook.remaining),
                 "X-RateLimit-Reset": f"{time.time() + reset_after:.3f}",
                 "X-RateLimit-Reset-After": f"{reset_after:.3f}",
                 "X-RateLimit-Bucket": "d6ad8ee1bd0d9a5a4f2c5a0c3c0e5b1e",
@@ -189,11 +226,11 @@ class FakeDiscord(deskbell.FakeService):
 
     def _limited(self, window: Window, scope: str, message: str) -> web.Response:
         wait = window.reset_after(self.clock())
-        return self._answer(
-            429,
-            {"message": message, "retry_after": wait, "global": False, "code": 0},
-            **{"Retry-After": str(math.ceil(wait)), "X-RateLimit-Scope": scope},
-        )
+        headers = {"Retry-After": str(math.ceil(wait)), "X-RateLimit-Scope": scope}
+        if everywhere := scope == "global":
+            headers["X-RateLimit-Global"] = "true"
+        body = {"message": message, "retry_after": wait, "global": everywhere, "code": 0}
+        return self._answer(429, body, **headers)
 
 
 def _user(identity: str, name: str) -> dict[str, Any]:

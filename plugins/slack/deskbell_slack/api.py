@@ -105,7 +105,10 @@ def outcome_of(response: deskbell.Response) -> deskbell.Outcome:
     if word in PASSING:
         return deskbell.TemporaryFailure(words, deskbell.retry_after(response))
     if 200 <= response.status < 300:
-        return deskbell.DestinationGone(f"not Slack's answer `ok`: {words}", certain=False)
+        # Whatever answers there may show the message, as Rocket.Chat and others that imitate Slack do.
+        return deskbell.DestinationGone(
+            f"not Slack's answer `ok`: {words}", certain=False, maybe_received=True
+        )
     return deskbell.classify_response(response)
 
 

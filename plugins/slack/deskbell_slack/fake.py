@@ -8,7 +8,6 @@ what comes too fast.
 from __future__ import annotations
 
 import json
-import math
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ MAX_BLOCKS = 50
 CUT_AT = 40_000
 """https://docs.slack.dev/changelog/2018-truncating-really-long-messages"""
 
+_ROUNDING = 1e-6
 _FORM = "application/x-www-form-urlencoded"
 _PATH = re.compile(r"/services/(?P<team>[^/]+)/(?P<service>[^/]+)/(?P<token>[^/]+)/?")
 
@@ -46,16 +46,26 @@ class FakeSlack(deskbell.FakeService):
 
     path = "/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        per_second: float = PER_SECOND,
+        burst: float = BURST,
+    ) -> None:
         super().__init__(clock=clock)
-        self._sends_left, self._counted_at = BURST, clock()
+        self.exists = True  # until somebody removes the webhook
+        self.refused = 0  # messages that came too fast
+        self._per_second, self._burst = per_second, burst
+        self._sends_left, self._counted_at = burst, clock()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """``ok``, or the word that says what is wrong."""
         try:
             self._check_webhook(request.path)
             if (wait := self._wait()) > 0:
-                return _too_fast(math.ceil(wait))
+                self.refused += 1
+                return _too_fast(wait)
             message = _read(request.method, request.content_type, await request.read())
         except RefusedError as refused:
             return web.Response(status=refused.status, text=refused.word, content_type="text/html")
@@ -64,25 +74,31 @@ class FakeSlack(deskbell.FakeService):
 
     def _check_webhook(self, path: str) -> None:
         asked, own = _PATH.fullmatch(path), _PATH.fullmatch(self.path)
-        if not asked or not own or asked.group("team", "service") != own.group("team", "service"):
+        if (
+            not asked
+            or not own
+            or asked.group("team", "service") != own.group("team", "service")
+            or not self.exists
+        ):
             raise RefusedError(404, "no_service")
         if asked["token"] != own["token"]:
             raise RefusedError(403, "invalid_token")
 
     def _wait(self) -> float:
-        """Seconds until the next message is taken; 0 takes one now."""
+        """Seconds until the next message is taken, rounded up as Slack does: to a whole turn. 0 takes one now."""
         now = self.clock()
-        self._sends_left = min(BURST, self._sends_left + (now - self._counted_at) * PER_SECOND)
+        self._sends_left = min(self._burst, self._sends_left + (now - self._counted_at) * self._per_second)
         self._counted_at = now
-        if self._sends_left < 1:
-            return (1 - self._sends_left) / PER_SECOND
+        if self._sends_left < 1 - _ROUNDING:
+            return 1 / self._per_second
         self._sends_left -= 1
         return 0.0
 
 
-def _too_fast(seconds: int) -> web.Response:
-    answer = {"retry_after": seconds, "ok": False, "error": "rate_limited"}
-    return web.json_response(answer, status=429, headers={"Retry-After": str(seconds)})
+def _too_fast(seconds: float) -> web.Response:
+    told = f"{seconds:g}"
+    body = f'{{"retry_after": {told}, "ok": false, "error": "rate_limited"}}'
+    return web.Response(status=429, text=body, content_type="application/json", headers={"Retry-After": told})
 
 
 def _read(method: str, content_type: str, body: bytes) -> Mapping[str, Any]:

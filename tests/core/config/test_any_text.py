@@ -76,7 +76,17 @@ def test_any_bytes(load: Load, content: bytes) -> None:
 @QUIETLY
 @given(
     key=st.sampled_from(
-        ["version", "server", "store", "timezone", "date_format", "plugins_dir", "egress", "sources"]
+        [
+            "version",
+            "server",
+            "store",
+            "timezone",
+            "date_format",
+            "plugins_dir",
+            "egress",
+            "retention",
+            "sources",
+        ]
     ),
     value=values,
 )
@@ -89,7 +99,19 @@ def test_any_value_of_any_key_of_the_service(load: Load, good: str, key: str, va
 @QUIETLY
 @given(
     key=st.sampled_from(
-        ["name", "enabled", "url", "url_file", "transport", "when", "options", "rate", "message"]
+        [
+            "name",
+            "enabled",
+            "url",
+            "url_file",
+            "transport",
+            "when",
+            "options",
+            "rate",
+            "retry",
+            "max_age",
+            "message",
+        ]
     ),
     value=values,
 )

@@ -12,6 +12,9 @@ from pydantic import BaseModel
 
 from deskbell.config import Loaded, service
 from deskbell.config.model import ConfigFile
+from deskbell.delivery import RetryPolicy
+from deskbell.pace import parse_duration
+from deskbell.settings import Retention
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text("utf-8")
 
@@ -45,6 +48,20 @@ def test_the_keys_are_found_in_all_depths() -> None:
 )
 def test_the_defaults_are_the_ones_in_use(default: str) -> None:
     assert re.search(rf"^\|[^|]*\|[^|]*\| `{re.escape(default)}` \|", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("key", "seconds"),
+    [
+        ("retry", RetryPolicy().ladder),
+        ("max_age", (RetryPolicy().max_age,)),
+        ("retention` · `delivered", (Retention().delivered,)),
+        ("retention` · `dead", (Retention().dead,)),
+    ],
+)
+def test_the_durations_that_are_in_use_unless_said(key: str, seconds: tuple[float, ...]) -> None:
+    (default,) = re.findall(rf"^\| `{key}` \|[^|]*\| `([^`]+)` \|", PAGE, re.MULTILINE)
+    assert tuple(map(parse_duration, default.split(","))) == seconds
 
 
 def test_the_example_is_a_config_without_a_problem(load: Callable[..., Loaded]) -> None:

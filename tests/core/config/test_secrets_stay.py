@@ -85,8 +85,12 @@ def test_no_broken_file_makes_a_report_tell_a_secret(load: Load, text: str) -> N
 def test_no_secret_of_the_environment_is_told(load: Load, good: str) -> None:
     environ = {"KEY": CANARY, "URL": DISCORD}
     for line in ("rate: ${KEY}", "transport: ${KEY}", "when: {source: '${URL}'}", "options: {silent: '${KEY}'}",
+                 "retry: ${KEY}", "retry: 1s, ${KEY}", "max_age: ${KEY}",
                  "when: {priority: '${KEY}'}", "options: {'${KEY}': 1}", "options: {username: ['${KEY}']}"):  # fmt: skip
         assert CANARY not in everything_said(load(f"{good}    {line}\n", environ=environ)), line
+    for key in ("delivered", "dead"):
+        text = f"{good}retention: {{{key}: '${{KEY}}'}}\n"
+        assert CANARY not in everything_said(load(text, environ=environ)), key
     for old in ("support", "https://discord.com/api/webhooks/1/a-secret-part", "Submit", "clientxcms"):
         for new in ("${KEY}", "${URL}", "x ${URL} y"):
             assert CANARY not in everything_said(load(good.replace(old, new), environ=environ)), (old, new)

@@ -12,14 +12,14 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 from jsonschema import Draft202012Validator
 
 import deskbell
 from deskbell.client import Client
 from deskbell.egress import EgressPolicy
 from deskbell_discord import Discord
-from deskbell_discord.fake import CHANNEL_ID, TOKEN, WEBHOOK_ID, WEBHOOK_NAME, FakeDiscord, pings
+from deskbell_discord.fake import CHANNEL_ID, TOKEN, WEBHOOK_ID, WEBHOOK_NAME, FakeDiscord, Window, pings
 from deskbell_discord.options import DiscordOptions
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -66,7 +66,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def send(server: TestServer, path: str = FakeDiscord.path, **options: Any) -> deskbell.Outcome:
+async def send(server: BaseTestServer, path: str = FakeDiscord.path, **options: Any) -> deskbell.Outcome:
     """One message by the real transport, through the real client, over a real socket."""
     async with Client(EgressPolicy(allowed=(ip_network("127.0.0.0/8"),))) as client:
         context = deskbell.SendContext(
@@ -130,6 +130,57 @@ async def test_the_limit_of_the_channel_comes_without_warning(server: TestServer
         45, "destination", "429 The resource is being rate limited."
     )
     clock.now += 45
+    assert isinstance(await send(server), deskbell.Delivered)
+
+
+async def test_webhooks_that_one_address_asks_share_its_limit(service: FakeDiscord, clock: Clock) -> None:
+    """50 requests a second: https://docs.discord.com/developers/topics/rate-limits#global-rate-limit"""
+    other = FakeDiscord(clock=clock, address=service.address)
+    service.address.used, service.address.ends_at = 48, clock.now + 1
+    async with TestServer(service.app()) as one, TestServer(other.app()) as two:
+        assert [type(await send(server)) for server in (one, two)] == [deskbell.Delivered] * 2
+        clock.now += 0.25
+        for server in (one, two):
+            assert await send(server) == deskbell.Throttled(
+                0.75, "service", "429 You are being rate limited."
+            )
+        clock.now += 0.75
+        assert isinstance(await send(two), deskbell.Delivered)
+    assert (service.refused, other.refused, len(other.arrivals)) == (1, 1, 2)
+
+
+async def test_who_goes_on_after_many_refusals_is_banned_but_the_channels_own_do_not_count(
+    clock: Clock,
+) -> None:
+    """As the same page says of 401, 403 and 429 "except for shared"."""
+    service = FakeDiscord(clock=clock, channel=Window(1, 60.0), ban=Window(4, 600.0))
+    async with TestServer(service.app()) as server:
+        await send(server)
+        for _ in range(4):
+            assert isinstance(await send(server), deskbell.Throttled)
+        for _ in range(2):
+            await send(server, f"/api/webhooks/{WEBHOOK_ID}/x{TOKEN}")
+        assert await send(server, "/api/elsewhere") == deskbell.DestinationGone(
+            "404 404: Not Found", certain=False
+        )
+        service.webhook.fill(clock.now, 30)
+        for _ in range(2):
+            assert await send(server) == deskbell.Throttled(
+                30, "destination", "429 You are being rate limited."
+            )
+        clock.now += 570
+        assert await send(server) == deskbell.Throttled(600, "service", "429 error code: 1015")
+        clock.now += 30
+        assert isinstance(await send(server), deskbell.Delivered)
+    assert service.refused == 7
+
+
+async def test_a_deleted_webhook_is_unknown_until_it_is_back(
+    server: TestServer, service: FakeDiscord
+) -> None:
+    service.exists = False
+    assert await send(server) == deskbell.DestinationGone("404 Unknown Webhook (10015)")
+    service.exists = True
     assert isinstance(await send(server), deskbell.Delivered)
 
 

@@ -163,6 +163,28 @@ async def test_the_declared_rate_is_never_refused(channel: Channel, foreign: Asy
         channel.now += 5
 
 
+async def test_a_quicker_slack_tells_shorter_waits(deliver: Deliver) -> None:
+    """For tests: the answer's seconds shrink with its limit."""
+    now = 1_000.0
+    service = FakeSlack(clock=lambda: now, per_second=100, burst=2)
+    async with TestServer(service.app(), host="127.0.0.1") as server:
+        url = str(server.make_url(FakeSlack.path))
+        told = [await deliver(url, {"text": "x"}) for _ in range(3)]
+        assert [type(each) for each in told] == [Delivered, Delivered, Throttled]
+        assert isinstance(told[2], Throttled)
+        assert told[2].retry_after == 0.01
+        now += 0.01
+        assert isinstance(await deliver(url, {"text": "x"}), Delivered)
+    assert (service.refused, len(service.arrivals)) == (1, 3)
+
+
+async def test_a_removed_webhook_is_unknown_until_it_is_back(channel: Channel, deliver: Deliver) -> None:
+    channel.service.exists = False
+    assert isinstance(await deliver(channel.url, {"text": "x"}), DestinationGone)
+    channel.service.exists = True
+    assert isinstance(await deliver(channel.url, {"text": "x"}), Delivered)
+
+
 async def test_a_very_long_text_is_cut(channel: Channel, foreign: AsyncWebhookClient) -> None:
     assert (await foreign.send(text="x" * 50_000)).body == "ok"
     assert channel.texts == ["x" * CUT_AT]
