@@ -258,8 +258,10 @@ class Lane:
             if self._service.identity:
                 changed[self._service.identity] = self._service.health
         self._save(settled.delivery, attempt, changed)
-        if self._stopping or self.health.paused or self._wait() > 0:
-            await self._confirm()  # else the next claim follows at once, and shares the commit
+        # What is to be sent again is saved before the next claim, which would else find a later one of its ticket. After
+        # all else the claim follows at once, and shares the commit.
+        if self._stopping or settled.delivery.state is State.READY or self._wait() > 0:
+            await self._confirm()
 
     def _save(self, delivery: Delivery, attempt: Attempt, destinations: Mapping[str, Destination]) -> None:
         done = self._engine.store.save(delivery, attempt, destinations)

@@ -274,7 +274,7 @@ async def test_too_many_refusals_of_all_its_webhooks_close_a_service_before_it_b
     """Refused one after the other or at the same time: it is said once. Whoever has a server of its own goes on."""
     own = [world.webhook(f"w{number}", f"/own/{number}", Touchy()) for number in range(7)]
     proxy, horn = world.webhook("proxy", transport=Touchy()), world.webhook("horn", "/own/9", Horn())
-    world.chat.judge = lambda: 403
+    world.chat.judge = lambda: 410
     world.chat.answers["/proxy"].append(answer(200))
     world.chat.answers["/own/9"].append(answer(200))
     async with world.running(*own, proxy, horn) as run:
@@ -296,7 +296,7 @@ async def test_too_many_refusals_of_all_its_webhooks_close_a_service_before_it_b
         assert not run.dispatcher.health("w6").reason, "it is not its own wait"
     assert world.chat.texts("/own/6") == []
     assert len(told_of_services(caplog)) == 1
-    assert "too many refused requests: 403" in told_of_services(caplog)[0]
+    assert "too many refused requests: 410" in told_of_services(caplog)[0]
 
 
 @pytest.mark.parametrize("everywhere", [True, False], ids=["a-global-limit", "too-many-refusals"])
