@@ -23,7 +23,7 @@ the next probe is a row of another ticket, so that neither one bad message nor a
 |------------------------------------------------|-----------------------------------------------------|
 | ready, older than ``max_age``                  | dead                                                |
 | ready, its webhook left the config             | held                                                |
-| held, its webhook is back                      | ready, its age starts anew                          |
+| held, its webhook is back                      | ready, its age and setbacks start anew              |
 | ready, its destination resumed, or the URL new | ready, its age and setbacks start anew              |
 | dead or delivered, replayed                    | ready, replays + 1, its age and setbacks start anew |
 

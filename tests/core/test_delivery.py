@@ -323,6 +323,12 @@ def test_throttling_waits_as_told_but_at_least_a_second_and_at_most_an_hour(
     assert settled(Throttled(asked), noise=-1.0).destination.until == after(seconds)
 
 
+def test_a_wait_that_a_wrong_clock_made_longer_than_any_counts_no_more() -> None:
+    """It began in 2030, as far as the clock knew, and was saved; now the clock is right again."""
+    assert Destination(until=after(HOUR)).wait(NOW) == HOUR
+    assert Destination(until=after(HOUR + 1)).wait(NOW) == 0.0
+
+
 @pytest.mark.parametrize("wait", [0.0, -1.0, NAN])
 def test_a_senseless_wait_after_a_success_is_none(wait: float) -> None:
     assert settled(Delivered(wait=wait)).destination == ACTIVE

@@ -260,6 +260,13 @@ async def fails_inside(*_: object) -> NoReturn:
     raise deskbell.SendError("the connection broke")
 
 
+async def leaves_a_cancellation(*_: object) -> deskbell.Outcome:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    return deskbell.Delivered()
+
+
 async def cancels_itself(*_: object) -> deskbell.Outcome:
     task = asyncio.current_task()
     assert task is not None
@@ -280,6 +287,7 @@ async def cancels_itself(*_: object) -> deskbell.Outcome:
         (raises(asyncio.CancelledError()), "send failed: asyncio.exceptions.CancelledError"),
         (raises(OwnCancelScope()), "send failed: "),
         (cancels_itself, "send failed: asyncio.exceptions.CancelledError"),
+        (leaves_a_cancellation, "send ended its loop: CancelledError"),
         (
             lambda *_: deskbell.Delivered(),
             "send failed: TypeError: object Delivered can't be used in 'await'",

@@ -125,16 +125,25 @@ async def test_every_known_answer_has_its_outcome(serve: Serve, deliver: Deliver
             200,
             "<html>Sign in</html>",
             {},
-            DestinationGone("not Slack's answer `ok`: 200 <html>Sign in</html>", certain=False),
+            DestinationGone(
+                "not Slack's answer `ok`: 200 <html>Sign in</html>", certain=False, maybe_received=True
+            ),
         ),
-        (200, "", {}, DestinationGone("not Slack's answer `ok`: 200", certain=False)),
+        (200, "", {}, DestinationGone("not Slack's answer `ok`: 200", certain=False, maybe_received=True)),
         (
             200,
             '{"ok":true}',
             {},
-            DestinationGone("""not Slack's answer `ok`: 200 {"ok":true}""", certain=False),
+            DestinationGone(
+                """not Slack's answer `ok`: 200 {"ok":true}""", certain=False, maybe_received=True
+            ),
         ),
-        (201, "ok", {}, DestinationGone("not Slack's answer `ok`: 201 ok", certain=False)),
+        (
+            201,
+            "ok",
+            {},
+            DestinationGone("not Slack's answer `ok`: 201 ok", certain=False, maybe_received=True),
+        ),
         (429, '{"retry_after":7,"ok":false,"error":"rate_limited"}', {}, Throttled(7.0, detail="…")),
         (429, '{"retry_after":7}', {"Retry-After": "9"}, Throttled(9.0, detail="…")),
         (200, '{"ok":false,"error":"ratelimited"}', {"Retry-After": "3"}, Throttled(3.0, detail="…")),
