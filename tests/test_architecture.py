@@ -205,7 +205,7 @@ def code_lines(path: Path) -> int:
 
 
 def test_there_is_as_much_test_as_the_house_wants() -> None:
-    """Without tests/faults: its load client, sinks and oracle are programs of their own, and prove the whole, not code."""
+    """Without tests/faults: its load client, sinks and oracle are programs of their own, and prove the whole."""
     faults = set((ROOT / "tests" / "faults").glob("*.py"))
     tests = sum(map(code_lines, set((ROOT / "tests").rglob("*.py")) - faults))
     assert 1.3 <= tests / sum(map(code_lines, SOURCES)) <= 1.8
