@@ -251,6 +251,20 @@ def public() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.usefixtures("store")
+async def test_a_store_whose_log_was_taken_away_is_not_copied_as_if_it_were_whole(path: Path) -> None:
+    """After a crash, that is, which the open store stands for; its owner's first thought may be to make a backup."""
+    before = list_deliveries(path, Filter())
+    log = path.with_name(f"{path.name}-wal")
+    log.rename(log.with_name("aside"))
+    for look in (lambda: back_up(path, path.with_name("copy.db")), lambda: list_deliveries(path, Filter())):
+        with pytest.raises(StoreError, match="-wal is gone, and with it the events"):
+            look()
+    assert not path.with_name("copy.db").exists()
+    log.with_name("aside").rename(log)
+    assert list_deliveries(path, Filter()) == before
+
+
 async def test_a_place_without_permission_is_an_error(public: Path) -> None:
     path, locked = public / "deskbell.db", public / "locked"
     await open_store(path).close()

@@ -169,13 +169,23 @@ def _is_there(path: Path, lock: StoreLock | None = None) -> bool:
             f"{path}: is empty (0 bytes), which no store ever is: put it back, or the last backup; "
             "to begin with an empty store, delete it"
         )
-    if in_use and not (log.exists() and log.stat().st_size):
+    if _lacks_log(log) and (in_use or (not lock and _is_in_use_without(log, store))):
         raise StoreError(
             f"{path}: {log.name} is gone, and with it the events and outcomes that came last, for deskbell did not "
-            "end in order: put it back. If it cannot be found, or another program (such as sqlite3) has folded it "
-            f"into the file, go on without it: delete {in_use}"
+            "end in order: put it back. If it cannot be found, if another program (such as sqlite3) has folded it "
+            "into the file, or if you have just put a backup here, go on without it: "
+            f"delete {store.with_name(store.name + '.lock')}"
         )
     return True
+
+
+def _lacks_log(log: Path) -> bool:
+    return not log.exists() or log.stat().st_size == 0
+
+
+def _is_in_use_without(log: Path, store: Path) -> bool:
+    """For one that only reads. The log is looked at once more after the word: a ``serve`` may just have started."""
+    return StoreLock.peek(store) != CLEAN and _lacks_log(log)
 
 
 def _log_of(store: Path) -> Path:

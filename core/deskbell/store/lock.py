@@ -38,12 +38,11 @@ class StoreLock:
     @classmethod
     def take(cls, store: Path) -> Self:
         """``StoreError`` when another process has it, or it cannot be had."""
-        target = store.resolve()  # through whatever link it is reached, it is one store and has one lock
-        path = target.with_name(target.name + ".lock")
+        path = _path(store)
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE)
         except FileNotFoundError:
-            raise StoreError(f"{store}: the folder {target.parent} does not exist; make it first") from None
+            raise StoreError(f"{store}: the folder {path.parent} does not exist; make it first") from None
         except OSError as error:
             mend = _MENDS.get(error.errno or 0, "mend the permissions of its folder")
             raise StoreError(f"{path}: cannot be written ({error.strerror}); {mend}") from None
@@ -59,9 +58,16 @@ class StoreLock:
         return cls(path, file)
 
     def word(self) -> bytes:
-        """How the last process left the store. What is half written was going to be ``IN_USE``, or better is."""
-        found = os.pread(self._file, len(SUSPECT), 0)
-        return found if found in (CLEAN, SUSPECT) else IN_USE
+        """How the last process left the store."""
+        return _understood(os.pread(self._file, len(SUSPECT), 0))
+
+    @staticmethod
+    def peek(store: Path) -> bytes:
+        """The word, for one that only reads beside whoever has the lock; ``CLEAN`` where it may not be read."""
+        try:
+            return _understood(_path(store).read_bytes())
+        except OSError:
+            return CLEAN
 
     def write(self, word: bytes) -> None:
         """On the disk when this returns, and so is every name in the folder. ``OSError`` when it is not."""
@@ -73,6 +79,17 @@ class StoreLock:
     def close(self) -> None:
         """Let go of it."""
         os.close(self._file)
+
+
+def _path(store: Path) -> Path:
+    """Through whatever link a store is reached, it is one store and has one lock."""
+    target = store.resolve()
+    return target.with_name(target.name + ".lock")
+
+
+def _understood(found: bytes) -> bytes:
+    """What is half written was going to be ``IN_USE``, or better is."""
+    return found if found in (CLEAN, SUSPECT) else IN_USE
 
 
 def flush(path: Path) -> None:
