@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deskbell import VARIABLES, Payload
@@ -123,8 +123,11 @@ def _tame(value: str) -> str:
 
 @settings(max_examples=1500, deadline=None)
 @given(value=HOSTILE)
+@example(value=":A\x0c:")
 def test_an_escaped_value_is_text_and_reads_the_same(tree: Tree, value: str) -> None:
-    value = (_tame(value) if "://" in value else value).replace(GAP, "").replace(SEAL, "")
+    # A value never comes with control characters: core leaves them out once for each event. The oracle takes any but
+    # a space for a part of an emoji's name.
+    value = (_tame(value) if "://" in value else clean(value)).replace(GAP, "").replace(SEAL, "")
     types, words = tree(escape(value))
     assert types <= WORDS
     assert _seen(html.unescape(words)) == _seen(value).replace("`", TICK).replace("｀", TICK)
