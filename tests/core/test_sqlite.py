@@ -172,7 +172,7 @@ async def test_what_came_to_life_between_the_look_and_the_end_stays(store: Sqlit
 async def test_a_store_that_cannot_be_read_says_so(store: SqliteStore, path: Path) -> None:
     damage(path)
     for look in (store.backlog(), store.prune(EVERYTHING)):
-        with pytest.raises(StoreError, match=r"the store cannot be read|-wal is gone"):
+        with pytest.raises(StoreError, match="the store cannot be read"):
             await look
 
 
@@ -180,7 +180,7 @@ def damage(path: Path) -> None:
     """Everything beyond the schema."""
     whole = path.read_bytes()
     path.write_bytes(whole[:DAMAGED_FROM] + b"\xa5" * (len(whole) - DAMAGED_FROM))
-    path.with_name("deskbell.db-wal").unlink()
+    path.with_name("deskbell.db-wal").write_bytes(b"\xa5")  # one that were gone would be another error
 
 
 # -- older schemas
