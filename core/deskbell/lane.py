@@ -130,9 +130,8 @@ class Lane:
         """Forget a pause or a wait, and go on."""
         before = self.health
         await self._engine.store.resume(self.destination, tuple(self.webhooks), now=self._engine.clock())
-        if (
-            self.health is before
-        ):  # else an answer came meanwhile, and what it says is newer, in the store, too
+        # Unless an answer came meanwhile: what it says is newer, in the store, too.
+        if self.health is before:
             self.health = Destination()
         self._nudge.set()
         self.wake()
@@ -199,9 +198,8 @@ class Lane:
         if claimed is None:
             self._service.pace.forget(turn)
             return self._news
-        if (
-            self._stopping or self._service.wait(self._engine.clock()) > 0
-        ):  # it came while the claim was committed
+        # A stop, or the service's own wait, may have come while the claim was committed.
+        if self._stopping or self._service.wait(self._engine.clock()) > 0:
             self._service.pace.forget(turn)
             await self._give_back(claimed.delivery)
         else:
