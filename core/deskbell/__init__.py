@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from .notice import Notice, plain
     from .outcome import Delivered, DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
     from .secret import Secret
+    from .signature import SigningSecret, signature_headers
     from .source import EventRequest, Source, Sources, last_number, scalar_text
-    from .template import LINK, VALUE
+    from .template import LINK, VALUE, Template
     from .transport import (
         Options,
         Payload,
@@ -52,7 +53,8 @@ _HOMES = {
     ),
     "secret": ("Secret",),
     "source": ("EventRequest", "Source", "Sources", "last_number", "scalar_text"),
-    "template": ("LINK", "VALUE"),
+    "signature": ("SigningSecret", "signature_headers"),
+    "template": ("LINK", "VALUE", "Template"),
     "transport": (
         "Options",
         "Payload",
@@ -91,8 +93,10 @@ __all__ = [
     "Secret",
     "SendContext",
     "SendError",
+    "SigningSecret",
     "Source",
     "Sources",
+    "Template",
     "TemporaryFailure",
     "Throttled",
     "TicketEvent",
@@ -107,6 +111,7 @@ __all__ = [
     "retry_after",
     "scalar_text",
     "seconds_in",
+    "signature_headers",
 ]
 
 

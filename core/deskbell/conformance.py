@@ -30,6 +30,17 @@ Marks: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MARK = "_impl"
+_SYNC = (
+    "format",
+    "headers",
+    "picture",
+    "readable",
+    "recognises",
+    "redact",
+    "refusals",
+    "refuses",
+    "warnings",
+)
 _LEVELS = frozenset({"low", "medium", "high"})
 _PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -116,7 +127,7 @@ def offered_classes(hook: str, offered: object, kind: type) -> Iterator[str]:
 
 def transport_faults(offered: type[Transport[Any]]) -> Iterator[str]:
     """Why core cannot use this transport."""
-    yield from _class_faults(offered, sync=("format", "readable", "headers"), coroutines=("send",))
+    yield from _class_faults(offered, sync=_SYNC, coroutines=("send", "probe"))
     longest = getattr(offered, "max_length", None)
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
         yield f"{offered.__name__}.max_length must be a positive whole number, not {longest!r}"

@@ -8,8 +8,9 @@ import reprlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from . import trace
 from .breakoff import BLOCKED, BrokenOff, breakable
 from .errors import SendError
 from .notice import Notice, clean
@@ -21,12 +22,15 @@ from .transport import DEFAULT_THROTTLE, Payload, SendContext, seconds_in
 _LONGEST_WORDS = 500
 """Characters of what a service or a plugin said that are kept."""
 
+T = TypeVar("T")
+
 
 class Errand:
     """What a transport does for one attempt. It may run in a thread, and it may never come back.
 
     ``plugin`` names it to people, ``method`` is the one it is in; ``text`` is the payload, free of secrets.
-    ``exclusive``: it was broken off, and let no other thread run. ``timeout`` in seconds, from now on.
+    ``blocking``: its transport says that it blocks. ``exclusive``: it was broken off, and let no other thread run.
+    ``timeout`` in seconds, from now on.
     """
 
     def __init__(
@@ -39,8 +43,10 @@ class Errand:
         timeout: float,
     ) -> None:
         self.transport = webhook.transport.name
+        self.blocking = webhook.transport.blocking
         self.destination = webhook.destination
-        self.plugin = f"plugin of transport {self.transport} ({type(webhook.transport).__module__})"
+        who = webhook.transport.plugin or type(webhook.transport).__module__
+        self.plugin = f"plugin of transport {self.transport} ({who})"
         self.method = ""
         self.text = ""
         self.exclusive = False
@@ -72,9 +78,15 @@ class Errand:
         if time.monotonic() - began > BLOCKED:
             await asyncio.sleep(0)  # a turn for all others; it also tells this step from those of `send`
         if isinstance(payload, (PermanentFailure, TemporaryFailure)):
-            return _sound(payload, self._redact)
-        self.method = "send"
-        return _sound(await self._send(payload), self._redact)
+            return self._traced(_sound(payload, self._redact), began)
+        self._traced(self.text, began)
+        self.method, began = "send", time.monotonic()
+        return self._traced(_sound(await self._send(payload), self._redact), began)
+
+    def _traced(self, came: T, began: float) -> T:
+        if trace.is_on():
+            trace.say(self.transport, f"{self.method}(…)", trace.shown(came), time.monotonic() - began)
+        return came
 
     @breakable
     def _format(self) -> Payload | PermanentFailure | TemporaryFailure:

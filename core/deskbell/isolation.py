@@ -48,6 +48,8 @@ class Isolation:
 
         ``PluginError``: its transport blocks the loop, and all the threads of its destination are busy.
         """
+        if errand.blocking:
+            self._keep_away(errand)
         if errand.transport not in self._sent_away:
             return asyncio.create_task(self._on_the_loop(errand))
         places = self._places[errand.destination]
@@ -65,13 +67,16 @@ class Isolation:
         """A thread would not help against an exclusive one, and there it could not even be broken off."""
         if errand.transport in self._sent_away or errand.exclusive:
             return
-        self._sent_away.add(errand.transport)
-        sys.setswitchinterval(_SWITCH_INTERVAL)
+        self._keep_away(errand)
         _log.error(
             "%s: %s blocked the event loop for %.1f s, and all destinations with it: "
             "from now on this transport runs in threads of its own",
             errand.plugin, errand.method, seconds,
         )  # fmt: skip
+
+    def _keep_away(self, errand: Errand) -> None:
+        self._sent_away.add(errand.transport)
+        sys.setswitchinterval(_SWITCH_INTERVAL)
 
 
 class _Steps:

@@ -48,6 +48,8 @@ class Notice:
     event: TicketEvent
     template: Template
     values: Mapping[str, str]
+    timezone: tzinfo
+    date_format: str
     renderings: list[Rendering] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -61,7 +63,8 @@ class Notice:
         renderings: list[Rendering] | None = None,
     ) -> Notice:
         """``renderings``, where given, collects what ``text`` did (for ``preview``)."""
-        return cls(event, template, _shown(event, template, timezone, date_format), renderings)
+        shown = _shown(event, template, timezone, date_format)
+        return cls(event, template, shown, timezone, date_format, renderings)
 
     def text(
         self,
@@ -87,6 +90,16 @@ class Notice:
         if self.renderings is not None:
             self.renderings.append(self._rendering(fitted, escape, limit, measure))
         return fitted.text
+
+    def using(self, template: Template) -> Notice:
+        """The same event with another template in place of the message: an option whose type is ``Template``."""
+        return Notice.of(
+            self.event,
+            template,
+            timezone=self.timezone,
+            date_format=self.date_format,
+            renderings=self.renderings,
+        )
 
     def _rendering(self, fitted: Fitted, escape: Escape, limit: int, measure: Measure) -> Rendering:
         defused = tuple(

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import pluggy
 
-from . import API_VERSION, __version__, hookspecs
+from . import API_VERSION, __version__, hookspecs, trace
 from .breakoff import BrokenOff, breakable
 from .conformance import (
     implemented_hooks,
@@ -43,11 +43,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PluginInfo(Origin):
-    """A loaded plugin, and the names of what it provides."""
+    """A loaded plugin, and the names of what it provides. ``lacks``: why some of it cannot work here."""
 
     transports: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
     def provided(self) -> Iterator[str]:
         """As in ``transport discord`` and ``source clientxcms``: a transport and a source may share a name."""
@@ -138,7 +139,7 @@ class Plugins:
             if observer in self._silenced:
                 continue
             try:
-                observer.function(*(given[name] for name in observer.argnames))
+                _call(observer, given)
             except BaseException as error:  # noqa: BLE001 - not even a plugin's sys.exit() may end the service
                 self._complain(observer, error)
                 if isinstance(error, BrokenOff):
@@ -206,6 +207,9 @@ def _admit(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> _Ad
         transports = tuple(_built(cls, transport_faults(cls)) for cls in offered)
         adapters = _classes_of(manager.hook.deskbell_sources, origin, Source)
         sources = tuple(_built(cls, source_faults(cls)) for cls in adapters)
+        for provided in (*transports, *sources):
+            provided.plugin = str(origin)
+        lacks = tuple(filter(None, (str(transport.unavailable()) for transport in transports)))
     except BaseException:
         manager.unregister(name=origin.name)  # pluggy itself may leave half of it behind
         raise
@@ -216,6 +220,7 @@ def _admit(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> _Ad
         transports=tuple(transport.name for transport in transports),
         sources=tuple(source.name for source in sources),
         hooks=implemented_hooks(plugin),
+        lacks=lacks,
     )
     return _Admitted(info, transports, sources)
 
@@ -246,10 +251,16 @@ def _classes_of(caller: pluggy.HookCaller, origin: Origin, kind: type) -> list[t
     classes = list[type[Any]]()
     for implementation in _by_plugin(caller):
         if implementation.plugin_name == origin.name:
-            offered: Any = implementation.function()
+            offered: Any = _call(implementation, {})
             _refuse_any(offered_classes(caller.name, offered, kind))
             classes += offered
     return classes
+
+
+def _call(implementation: pluggy.HookImpl, given: Mapping[str, object]) -> Any:
+    """With the arguments that it takes: it may leave some out."""
+    taken = {name: given[name] for name in implementation.argnames}
+    return trace.call(implementation.plugin_name, implementation.function, taken)
 
 
 def _built(cls: type[T], faults: Iterable[str]) -> T:

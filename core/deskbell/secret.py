@@ -12,6 +12,10 @@ SHORTEST_TOKEN = 16
 """Characters of a part of a URL that is taken for a token."""
 _SHORTEST_PATH = 12
 """Characters: a shorter path holds no secret, and masking it would mask ordinary words."""
+_SHORTEST_PART = 6
+"""Characters of a part of another kind of URL that is taken for a secret."""
+_WEB = re.compile("https?://", re.IGNORECASE)
+_SIGNS = re.compile("[:/?&=#@,]+")
 _URL = re.compile(r"\w+://(?:(?P<user>[^/?#]*)@)?[^/?#]*(?P<rest>.*)", re.DOTALL)
 
 
@@ -68,8 +72,13 @@ class Secret:
 
 
 def secret_parts(url: str) -> Iterator[str]:
-    """The whole of ``url``, and what of it is secret by itself: its password, its tokens, its path."""
+    """The whole of ``url``, and what of it is secret by itself: its password, its tokens, its path.
+
+    What is no URL of the web may hold a token anywhere, even where the host stands (``tgram://token/chat``).
+    """
     yield url
+    if not _WEB.match(url):
+        yield from (part for part in _SIGNS.split(url)[1:] if len(part) >= _SHORTEST_PART)
     if found := _URL.fullmatch(url):
         user, _, password = (found["user"] or "").partition(":")
         tokens = [part for part in re.split("[/?&=#]", found["rest"]) if len(part) >= SHORTEST_TOKEN]

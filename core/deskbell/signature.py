@@ -11,6 +11,9 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from .errors import ConfigError, SignatureError
 from .secret import Secret
@@ -73,6 +76,32 @@ def verify(
     if not _any_matches(candidates, [_sign(key_of(secret), signed) for secret in secrets]):
         raise SignatureError(f"no signature in {SIGNATURE_HEADER} is made with a known secret")
     return message_id
+
+
+def signature_headers(secret: Secret, message_id: str, body: bytes, at: float) -> dict[str, str]:
+    """The three headers that tell a receiver who sent ``body`` and when; ``at`` in seconds since 1970.
+
+    ``message_id`` stays the same over every attempt of one message (``SendContext.delivery``).
+    """
+    timestamp = str(int(at))
+    signature = _sign(key_of(secret), f"{message_id}.{timestamp}.".encode() + body)
+    return {
+        ID_HEADER: message_id,
+        TIMESTAMP_HEADER: timestamp,
+        SIGNATURE_HEADER: f"{_VERSION}{signature.decode()}",
+    }
+
+
+def _with_a_key(secret: Secret) -> Secret:
+    try:
+        key_of(secret)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None  # pydantic's own way to refuse a value
+    return secret
+
+
+SigningSecret = Annotated[Secret, AfterValidator(_with_a_key)]
+"""The type of an option that holds a ``whsec_…``."""
 
 
 def _signatures(header: str) -> list[bytes]:

@@ -48,6 +48,9 @@ class Source(ABC):
     priorities: ClassVar[Mapping[str, str]] = {}
     """Its priority labels, in lower case -> ``low``, ``medium`` or ``high``."""
 
+    plugin: str = ""
+    """Who brings it, as in ``deskbell-osticket 0.1.0``. deskbell writes it here."""
+
     @abstractmethod
     def parse(self, request: EventRequest) -> TicketEvent:
         """The event, with ``action``, ``ticket`` and ``variables`` filled; ``EventError`` when it is none.

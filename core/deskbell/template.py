@@ -19,10 +19,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property, lru_cache, partial
+from typing import Any
 from urllib.parse import quote
 
+from pydantic import ValidationInfo
+
+from .event import VARIABLES
 from .fitting import cut, share_out
+from .shortcodes import expand
 
 VALUE = "\x00"
 """Stands for a value in a skeleton."""
@@ -98,6 +104,33 @@ class Template:
                 slots.append(_slot((name.casefold(),), literals, slots))
                 literals.append(literal)
         return cls(text, tuple(literals), tuple(slots))
+
+    @classmethod
+    def of_option(cls, text: str, names: Iterable[str] | None) -> Template:
+        """Read an option of a webhook; ``ValueError`` for a word that is none of ``names`` (None: any may be one)."""
+        known = tuple(VARIABLES if names is None else names)
+        if names is not None and (unknown := unknown_words(text, known)):
+            word = unknown[0][0]
+            near = get_close_matches(word, known, n=1)
+            raise ValueError(f"unknown variable %{word}%{f'; did you mean %{near[0]}%?' if near else ''}")
+        return cls.parse(expand(text).text, known)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
+        """As the type of an option it is read from text; the names of the variables come as the context."""
+
+        def read(text: str, info: ValidationInfo) -> Template:
+            return cls.of_option(text, (info.context or {}).get("variables"))
+
+        return {
+            "type": "function-after",
+            "function": {"type": "with-info", "function": read},
+            "schema": handler(str),
+            "serialization": {"type": "to-string", "when_used": "always"},
+        }
+
+    def __str__(self) -> str:
+        return self.source
 
     @cached_property
     def variables(self) -> frozenset[str]:

@@ -37,6 +37,7 @@ DEFAULT_THROTTLE = 60.0
 """Seconds to wait after a 429 that does not say how long."""
 _SECONDS = re.compile(r"\d{1,12}(?:\.\d{1,20})?", re.ASCII)
 """A wait as services write it; no longer, so that it stays a number that times can be counted with."""
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 
 
 class Options(BaseModel):
@@ -130,7 +131,13 @@ class Transport(ABC, Generic[OptionsT]):
     """How many refused requests (401, 403, 404, 429) all its webhooks together may get before they wait. The strictest
     limit known is Discord's, which bans an address after 10,000 in 10 minutes:
     https://docs.discord.com/developers/topics/rate-limits#invalid-request-limit-aka-cloudflare-bans"""
+    blocking: ClassVar[bool] = False
+    """True: ``format`` and ``send`` call code that blocks (``requests``, an SDK). They run in threads of their own."""
+    own_urls: ClassVar[bool] = False
+    """True: its URLs need not be those of the web (``mailto://…``); ``refuses`` and ``recognises`` say which they are."""
     options_type: ClassVar[type[Options]] = Options
+    plugin: str = ""
+    """Who brings it, as in ``deskbell-ntfy 0.1.0``. deskbell writes it here."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -160,14 +167,38 @@ class Transport(ABC, Generic[OptionsT]):
         """One attempt: no loop, no sleep, no logging of URLs. Network errors raise ``SendError``."""
         return classify_response(await context.post(payload, headers=self.headers(context.options)))
 
+    async def probe(self, context: SendContext[OptionsT]) -> Outcome | None:  # noqa: ARG002 - for subclasses
+        """Ask the service whether the webhook is alive, and post nothing: as ``send``, with ``context.get``.
+
+        ``Delivered`` says that it is, its ``detail`` what it is (a channel's name). None: the service has no such
+        question.
+        """
+        return None
+
     def headers(self, options: OptionsT) -> Mapping[str, str]:  # noqa: ARG002 - for subclasses
         """Further headers of each request: a bearer token, an own content type."""
         return {}
 
     @classmethod
+    def unavailable(cls) -> str:
+        """What is missing here for it to work, and how to get it; empty when nothing is.
+
+        For a transport whose library is an extra: its plugin loads all the same, and nobody who does not use it minds.
+        """
+        return ""
+
+    @classmethod
     def recognises(cls, url: str) -> bool:  # noqa: ARG003 - for subclasses
         """True when ``url`` is this service's: owners may then leave ``transport:`` out."""
         return False
+
+    @classmethod
+    def refuses(cls, url: str) -> str:  # noqa: ARG003 - for subclasses
+        """Why no message can be sent to ``url``, and what to write instead; empty when it can: an error of ``check``.
+
+        Without the URL itself, which is a secret.
+        """
+        return ""
 
     @classmethod
     def redact(cls, text: str) -> str:
@@ -177,6 +208,13 @@ class Transport(ABC, Generic[OptionsT]):
     def readable(self, payload: Payload) -> str:
         """The message as its reader sees it, as plain text: for ``preview`` in a terminal."""
         return json.dumps(payload, ensure_ascii=False, indent=2)
+
+    def picture(self, payload: Payload) -> str:  # noqa: ARG002 - for subclasses
+        """How the service shows it, as a fragment of HTML; empty: pages show the payload.
+
+        Text is escaped; no script, no style, nothing that is loaded. ``deskbell.testing`` lists what it may hold.
+        """
+        return ""
 
     def refusals(self, skeleton: str) -> Sequence[str]:  # noqa: ARG002 - for subclasses
         """What must not be in a template, because no escape works there: errors of ``check``. As ``warnings``."""
@@ -205,7 +243,7 @@ def classify_response(response: Response) -> Outcome:
     words = response.words()
     match response.status:
         case status if 200 <= status < 300:
-            return Delivered(detail=words)
+            return _success(response)
         case 410:
             return DestinationGone(words)
         case 401 | 403 | 404:
@@ -226,6 +264,17 @@ def classify_response(response: Response) -> Outcome:
             return TemporaryFailure(words, retry_after(response), maybe_received=True)
         case _:
             return TemporaryFailure(words, retry_after(response))
+
+
+def _success(response: Response) -> Outcome:
+    """A 2xx is believed unless it says otherwise: a page to sign in, or the service's own "no" in an envelope."""
+    if _PAGE.match(response.body):
+        said = f"{response.status} with a page of HTML: something answered in the service's place"
+        return DestinationGone(said, certain=False, maybe_received=True)
+    answer = response.json()
+    if isinstance(answer, dict) and (answer.get("ok") is False or answer.get("success") is False):
+        return PermanentFailure(response.words())
+    return Delivered(detail=response.words())
 
 
 def retry_after(response: Response, *, now: datetime | None = None) -> float | None:

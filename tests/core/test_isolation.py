@@ -137,6 +137,16 @@ async def test_a_transport_that_blocked_the_loop_runs_in_threads_from_then_on(
     assert len(caplog.records) == 1, "it is said once"
 
 
+async def test_a_transport_that_says_that_it_blocks_is_never_on_the_loop(
+    burrow: Burrow, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mole, "blocking", True)
+    for method in ("format", "send"):
+        assert isinstance((await burrow.attempt(f"{method}.doze")).outcome, deskbell.Delivered)
+    assert threading.current_thread() not in burrow.mole.threads
+    assert caplog.records == []
+
+
 async def test_there_it_holds_up_nobody(burrow: Burrow) -> None:
     await burrow.away()
     attempts = [asyncio.create_task(burrow.attempt(f"{method}.doze")) for method in ("format", "send")]

@@ -133,3 +133,13 @@ def test_a_preview_learns_what_was_cut_and_what_was_defused() -> None:
     text = message.text(lambda value: value.replace("*", r"\*").replace("@", r"\@"), 60)
     assert renderings == [Rendering(text, len(text), 60, cut=("content",), defused=("username", "content"))]
     assert text.startswith(r"sobre \@a https://x.example/@1")
+
+
+def test_an_option_that_is_a_template_shows_the_same_event() -> None:
+    renderings = list[Rendering]()
+    one = notice("%content%", {"subject": "Né", "content": "long"}, ticket="7", renderings=renderings)
+    title = one.using(Template.of_option("#%ticket% %Subject% %created_at% :pushpin:", VARIABLES))
+    assert title.text(str.upper, 100) == "#7 NÉ 22/11/22 00:30 📌"
+    assert title.event is one.event
+    assert one.text(plain, 100) == "long"
+    assert [each.text for each in renderings] == ["#7 NÉ 22/11/22 00:30 📌", "long"]

@@ -115,6 +115,12 @@ class TestLoading:
         )
         assert plugins.transports["bell"].max_length == 100
 
+    def test_what_it_provides_knows_who_brings_it(self, install: Install) -> None:
+        install("deskbell-bell", BELL + OFFER_BOTH, version="1.2")
+        plugins = load_plugins()
+        assert plugins.transports["bell"].plugin == "deskbell-bell 1.2"
+        assert plugins.sources["desk"].plugin == "deskbell-bell 1.2"
+
     def test_native_source_is_always_there(self) -> None:
         plugins = load_plugins(entry_points=[])
         assert (list(plugins.sources), list(plugins.transports)) == (["deskbell"], [])
@@ -624,11 +630,22 @@ class TestTable:
             "transports": ["bell"],
             "sources": ["desk"],
             "hooks": ["deskbell_attempt_finished", "deskbell_sources", "deskbell_transports"],
+            "lacks": [],
             "used_by": ["cms"],
         }
         assert entries["matrix"]["state"] == "broken"
         assert entries["matrix"]["reason"] == "ModuleNotFoundError: No module named 'nio'"
         assert entries["old"]["state"] == "disabled"
+
+    def test_a_transport_whose_library_is_not_here_is_loaded_and_says_so(
+        self, install: Install, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        lack = "    @classmethod\n    def unavailable(cls): return 'no gong here: pip install gong'\n"
+        install("deskbell-bell", BELL.replace('name = "bell"', f'name = "bell"\n{lack}') + OFFER)
+        assert show_plugins(load_plugins(), used_by={}, as_json=False) == 0
+        lines = capsys.readouterr().out.splitlines()
+        below = lines[[line.startswith("bell") for line in lines].index(True) + 1]
+        assert below == "    cannot be used here: no gong here: pip install gong"
 
     def test_nothing_broken_is_a_success(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert show_plugins(load_plugins(entry_points=[]), used_by={}, as_json=False) == 0

@@ -14,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 
 from deskbell import Options, Secret
+from deskbell.secret import secret_parts
 
 URL = "https://discord.com/api/webhooks/1/s3cr3t"
 
@@ -98,3 +99,11 @@ def test_candidates_of_any_text_are_compared(value: str, candidate: str, equal: 
 
 def test_the_schema_of_an_option_is_a_string() -> None:
     assert Held.model_json_schema()["properties"]["token"]["type"] == "string"
+
+
+def test_what_is_no_url_of_the_web_may_hold_a_token_anywhere() -> None:
+    parts = set(secret_parts("tgram://123456:AAbot-token/chat-42/?format=markdown"))
+    assert {"123456", "AAbot-token", "chat-42", "markdown"} <= parts
+    assert "hooks.slack.com" not in set(
+        secret_parts("https://hooks.slack.com/services/T/B/XXXXXXXXXXXXXXXXXXXX")
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,11 +12,12 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from standardwebhooks import Webhook
 
-from deskbell import Secret
+from deskbell import Options, Secret
 from deskbell.errors import ConfigError, DeskbellError, SignatureError
-from deskbell.signature import key_of, verify
+from deskbell.signature import SigningSecret, key_of, signature_headers, verify
 
 # The vector of https://github.com/standard-webhooks/standard-webhooks (libraries/python/tests).
 SECRET = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -205,3 +207,23 @@ class TestSecret:
         with pytest.raises(ConfigError, match="whsec_ and the base64 of 24 to 64") as caught:
             key_of(Secret(secret))
         assert len(secret) < 10 or secret.removeprefix("whsec_") not in str(caught.value)
+
+
+class TestSigning:
+    def test_official_vector_comes_out(self) -> None:
+        assert signature_headers(SECRET, HEADERS["webhook-id"], BODY, AT) == HEADERS
+
+    @given(body=st.text(), message_id=st.from_regex(r"[\w-]{1,64}", fullmatch=True))
+    def test_the_library_takes_what_is_signed_here(self, body: str, message_id: str) -> None:
+        at = time.time()
+        headers = signature_headers(OLD_SECRET, message_id, json.dumps(body).encode(), at)
+        assert Webhook(OLD_SECRET.reveal()).verify(json.dumps(body), headers) == body
+
+    def test_an_option_of_its_type_must_hold_a_key(self) -> None:
+        class Signed(Options):
+            secret: SigningSecret
+
+        assert Signed.model_validate({"secret": SECRET.reveal()}).secret == SECRET
+        with pytest.raises(ValidationError, match="a signing secret is whsec_ and the base64") as refused:
+            Signed.model_validate({"secret": "hunter2"})
+        assert "hunter2" not in str(refused.value)

@@ -251,11 +251,21 @@ def test_a_context_shows_no_secret() -> None:
 def test_what_an_author_need_not_write_promises_nothing() -> None:
     assert not Bell.recognises("https://bell.example/")
     assert Bell.redact("x") == "x"
+    assert (Bell.refuses("https://bell.example/"), Bell.unavailable(), Bell().picture({"a": 1})) == (
+        "",
+        "",
+        "",
+    )
+    assert (Bell.blocking, Bell.own_urls) == (False, False)
     assert Bell().warnings("%") == ()
     assert Bell.fake() is None
     assert dict(Bell().headers(Options())) == {}
     assert json.loads(Bell().readable({"text": "é"})) == {"text": "é"}
     assert "é" in Bell().readable({"text": "é"})
+
+
+async def test_an_author_need_not_write_a_probe() -> None:
+    assert await Bell().probe(Wire(Response(200, {}, b"")).context()) is None  # type: ignore[arg-type]
 
 
 def expected_outcome(status: int) -> type:
@@ -276,6 +286,36 @@ def test_every_status_has_its_outcome(status: int) -> None:
     outcome = classify_response(Response(status, {}, b"words"))
     assert type(outcome) is expected_outcome(status)
     assert str(status) in outcome.detail
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<!DOCTYPE html><html><body>Sign in</body></html>",
+        b"\xef\xbb\xbf\n <HTML lang='en'>",
+        b"<!doctype  html>",
+    ],
+)
+def test_a_page_in_place_of_an_answer_is_no_delivery(body: bytes) -> None:
+    """It comes from a proxy or a place to sign in: doubtful, so that it pauses the webhook when it goes on."""
+    outcome = classify_response(Response(200, {"content-type": "text/html"}, body))
+    assert isinstance(outcome, DestinationGone)
+    assert (outcome.certain, outcome.maybe_received) == (False, True)
+    assert "page of HTML" in outcome.detail
+
+
+@pytest.mark.parametrize("body", [b'{"ok": false, "error": "chat not found"}', b'{"success": false}'])
+def test_a_success_that_says_no_in_its_body_is_none(body: bytes) -> None:
+    """As Telegram (https://core.telegram.org/bots/api#making-requests) and Slack's Web API write it."""
+    assert classify_response(Response(200, {}, body)) == PermanentFailure(f"200 {body.decode()}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"ok", b"", b'{"ok": true}', b'{"ok": 0}', b'{"ok": null}', b"[false]", b"<htmlish>", b"<p>thanks</p>"],
+)
+def test_any_other_success_is_believed(body: bytes) -> None:
+    assert type(classify_response(Response(200, {}, body))) is Delivered
 
 
 REDIRECTS = "307 redirects, and redirects are not followed: use the new URL"

@@ -292,7 +292,7 @@ def test_a_bad_plugin_degrades_its_own_channel_and_the_reason_names_it(visit: Vi
     assert row["state"] == animal.state
     assert re.search(animal.reason, row["reason"])
     if animal.reason.startswith(":"):
-        assert f"plugin of transport {animal.name} (deskbell_plugin_file_{animal.name})" in row["reason"]
+        assert f"plugin of transport {animal.name} (plugins.d/{animal.name}.py)" in row["reason"]
     assert row["maybe_duplicate"] == (animal.state == "ready")
 
 
@@ -338,8 +338,8 @@ def test_the_program_ends_as_it_should_whatever_they_do(visit: Visit) -> None:
 @pytest.mark.parametrize("animal", BLOCKING, ids=lambda animal: animal.name)
 def test_a_plugin_that_blocks_the_loop_does_so_once(blocked: tuple[Visit, float], animal: Animal) -> None:
     visit, _ = blocked
-    module, method = f"deskbell_plugin_file_{animal.name}", BLOCKING[animal]
-    said = rf"plugin of transport {animal.name} \({module}\): {method} blocked the event loop for \d\.\d s"
+    file, method = f"plugins.d/{animal.name}.py", BLOCKING[animal]
+    said = rf"plugin of transport {animal.name} \({file}\): {method} blocked the event loop for \d\.\d s"
     assert len(re.findall(said, visit.log)) == 1
     row = visit.first(animal.name)
     assert row["state"] == animal.state

@@ -61,6 +61,7 @@ def _entries(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> Iterator
             "transports": info.transports,
             "sources": info.sources,
             "hooks": info.hooks,
+            "lacks": info.lacks,
             "used_by": _users(info, used_by),
         }
     for broken in plugins.broken:
@@ -86,10 +87,13 @@ def _table(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> None:
     ]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     explained = {broken.name: broken for broken in plugins.broken}
+    lacking = {info.name: info.lacks for info in plugins.loaded}
     for row in rows:
         click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
         if row[2] == _NOT_LOADED:
             _explain(explained[row[0]])
+        for lack in lacking.get(row[0], ()):
+            click.echo(f"    cannot be used here: {lack}")
 
 
 def _explain(broken: BrokenPlugin) -> None:

@@ -25,6 +25,7 @@ def command(
     webhook_name: str, config_path: Path, event_path: Path | None, source_name: str | None, as_json: bool
 ) -> None:
     """Show what WEBHOOK would send, and send nothing."""
+    from deskbell import trace
     from deskbell.app import now
     from deskbell.notice import Notice
 
@@ -39,7 +40,8 @@ def command(
         date_format=config.date_format,
         renderings=renderings,
     )
-    payload = webhook.transport.format(notice, webhook.options)
+    given = {"notice": notice, "options": webhook.options}
+    payload = trace.call(webhook.transport.name, webhook.transport.format, given)
     if as_json:
         shown = {"webhook": webhook.name, "transport": webhook.transport.name, "payload": payload}
         click.echo(json.dumps(shown, ensure_ascii=False))

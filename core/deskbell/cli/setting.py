@@ -52,12 +52,19 @@ class Setting:
         return self.loaded.config
 
 
-def read_setting(config_path: Path) -> Setting:
-    """Load the plugins, then the config."""
-    from deskbell.config import load_config, read_plugins_dir
+def load_installed(config_path: Path) -> Plugins:
+    """The plugins that are installed, and those of the config's ``plugins_dir`` where there is one."""
+    from deskbell.config import read_plugins_dir
     from deskbell.plugins import load_plugins
 
-    plugins = load_plugins(plugins_dir=read_plugins_dir(config_path, os.environ))
+    return load_plugins(plugins_dir=read_plugins_dir(config_path, os.environ))
+
+
+def read_setting(config_path: Path) -> Setting:
+    """Load the plugins, then the config."""
+    from deskbell.config import load_config
+
+    plugins = load_installed(config_path)
     loaded = load_config(
         config_path,
         transports=plugins.transports,

@@ -15,9 +15,11 @@ from .problem import KeyPath
 from .scope import Scope
 from .suggest import one_of
 from .validation import read_options
+from .vocabulary import Vocabulary
 
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 _LOOKS_LIKE_A_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\Z)", re.ASCII)
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*:", re.ASCII)
 _BARE_REFERENCE = re.compile(r"\$[A-Za-z_]\w*", re.ASCII)
 
 
@@ -31,7 +33,7 @@ def read_url(entry: WebhookEntry, path: KeyPath, scope: Scope) -> str:
     else:
         scope.missing(place, "this webhook has no url", "paste the URL that the service gave you:  url: …")
         return ""
-    fault, hint = _fault_of(url)
+    fault, hint = ("", "") if _is_anothers(url, entry, scope) else _fault_of(url)
     if fault and not scope.findings.spoilt(place):
         scope.findings.error(place, f"{place[-1]}: {fault}", hint)
     return "" if fault else url
@@ -45,6 +47,16 @@ def _url_in_file(entry: WebhookEntry, file: str, path: KeyPath, scope: Scope) ->
     if len(words) > 1:
         scope.findings.error(path, "url_file: the file must hold one URL and nothing else")
     return words[0] if len(words) == 1 else ""
+
+
+def _is_anothers(url: str, entry: WebhookEntry, scope: Scope) -> bool:
+    """True for the URL of a transport whose URLs are none of the web: that one says what is wrong with it."""
+    if not _SCHEME.match(url) or url.startswith(DEMO_SCHEME) or _NOT_IN_URLS.search(url):
+        return False
+    named = scope.transports.get(entry.transport or "")
+    if named is not None:
+        return named.own_urls
+    return any(each.own_urls and _recognises(name, url, (), scope) for name, each in scope.transports.items())
 
 
 def _fault_of(url: str) -> tuple[str, str]:
@@ -72,6 +84,26 @@ def _fault_of(url: str) -> tuple[str, str]:
 
 def read_transport(entry: WebhookEntry, url: str, path: KeyPath, scope: Scope) -> Transport[Any] | None:
     """Who sends to ``url``: the one that is named, else the one that recognises it."""
+    transport = _sender_to(entry, url, path, scope)
+    if transport is not None:
+        _ask_about(url, transport, entry, path, scope)
+    return transport
+
+
+def _ask_about(url: str, transport: Transport[Any], entry: WebhookEntry, path: KeyPath, scope: Scope) -> None:
+    """Whether the transport can work here at all, and send there."""
+    told_at = (*path, "transport" if entry.transport is not None else _given(entry))
+    try:
+        if lacks := str(transport.unavailable()):
+            scope.findings.error(told_at, f"the transport {transport.name} cannot work here: {lacks}")
+        elif url and not url.startswith(DEMO_SCHEME) and (refusal := str(transport.refuses(url))):
+            scope.findings.error((*path, _given(entry)), f"{_given(entry)}: {refusal}")
+    except Exception as error:  # noqa: BLE001 - a plugin's own code; its words may hold the URL
+        message = f"the transport {transport.name} failed when it was asked about this URL"
+        scope.findings.warning(path, f"{message} ({type(error).__name__})")
+
+
+def _sender_to(entry: WebhookEntry, url: str, path: KeyPath, scope: Scope) -> Transport[Any] | None:
     place = (*path, "transport")
     if entry.transport is not None and entry.transport not in scope.transports:
         scope.unknown("transport", entry.transport, scope.transports, place)
@@ -130,13 +162,14 @@ def _given(entry: WebhookEntry) -> str:
 
 
 def read_destination_options(
-    entry: WebhookEntry, transport: Transport[Any], path: KeyPath, scope: Scope
+    entry: WebhookEntry, transport: Transport[Any], path: KeyPath, scope: Scope, vocabulary: Vocabulary
 ) -> Options | None:
     """The transport's own settings, validated by its own model."""
     place = (*path, "options")
     if scope.findings.spoilt(place):
         return None
-    return read_options(transport.options_type, entry.options or {}, place, scope.findings)
+    known = vocabulary.variables if vocabulary.complete else None
+    return read_options(transport.options_type, entry.options or {}, place, scope.findings, known)
 
 
 def read_rates(

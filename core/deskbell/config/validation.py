@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -52,11 +52,18 @@ def read_file(data: Any, findings: Findings, option_names: frozenset[str]) -> Co
 
 
 def read_options(
-    kind: type[Options], data: Mapping[str, Any], path: KeyPath, findings: Findings
+    kind: type[Options],
+    data: Mapping[str, Any],
+    path: KeyPath,
+    findings: Findings,
+    variables: Sequence[str] | None,
 ) -> Options | None:
-    """A transport's options; None when they are wrong, which is noted."""
+    """A transport's options; None when they are wrong, which is noted.
+
+    ``variables``: what may stand in options that are templates; None when that is not known.
+    """
     try:
-        return kind.model_validate(data)
+        return kind.model_validate(data, context={"variables": variables})
     except ValidationError as error:
         _note_all(error, kind, path, findings)
     except Exception as error:  # noqa: BLE001 - a plugin's own validators; their words may hold the value

@@ -44,7 +44,7 @@ def _webhook(entry: WebhookEntry, path: KeyPath, scope: Scope, vocabulary: Vocab
     retry = read_retry(entry, path, scope.findings)
     if transport is None:
         return None
-    options = read_destination_options(entry, transport, path, scope)
+    options = read_destination_options(entry, transport, path, scope, vocabulary)
     rates = read_rates(entry, transport, path, scope)
     if options is None or template is None:
         return None

@@ -1,0 +1,66 @@
+"""``DESKBELL_TRACE=1``: each call of a plugin's code in the log, with what it got and what came of it.
+
+Of an event it shows which one it is; of a payload its beginning. Secrets are masked, as in any line of the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from .delivery import Attempt
+from .event import TicketEvent
+from .notice import Notice
+
+VARIABLE = "DESKBELL_TRACE"
+"""The variable of the environment that turns it on; ``0`` and nothing leave it off."""
+_LONGEST = 300
+"""Characters of one value."""
+_log = logging.getLogger(__name__)
+
+
+@cache
+def is_on() -> bool:
+    """Whether the environment asks for it. Read once: it is asked at every event."""
+    return os.environ.get(VARIABLE, "0") not in ("", "0")
+
+
+def call(who: str, function: Callable[..., Any], given: Mapping[str, object]) -> Any:
+    """``function`` with what is ``given``; where tracing is on, a line about it. ``who`` is the plugin's name."""
+    if not is_on():
+        return function(*given.values())
+    asked = f"{function.__name__}({', '.join(f'{name}={shown(value)}' for name, value in given.items())})"
+    began = time.perf_counter()
+    try:
+        result = function(*given.values())
+    except BaseException as error:
+        say(who, asked, f"raised {type(error).__name__}: {error}", time.perf_counter() - began)
+        raise
+    say(who, asked, shown(result), time.perf_counter() - began)
+    return result
+
+
+def say(who: str, asked: str, came: str, seconds: float) -> None:
+    """One line: ``asked`` was asked of ``who``, and ``came`` came of it."""
+    _log.setLevel(logging.INFO)  # whatever the level of the others
+    _log.info("%s: %s -> %s (%.1f ms)", who, asked, came[:_LONGEST], seconds * 1000)
+
+
+def shown(value: object) -> str:
+    """``value`` in short: which event it is, rather than all that stands in it."""
+    match value:
+        case TicketEvent():
+            return f"<{value.action} {value.id} of {value.source}, ticket {value.ticket or 'none'}>"
+        case Attempt():
+            return f"<attempt {value.number} of {value.event_id} to {value.webhook}: {value.outcome!r}>"
+        case Notice():
+            return shown(value.event)
+        case type():
+            return value.__name__
+        case list() | tuple():
+            return f"[{', '.join(map(shown, value))}]"
+    return value if isinstance(value, str) else repr(value)

@@ -1,0 +1,83 @@
+"""``DESKBELL_TRACE=1``: each call of a plugin's code, as an author sees it on stderr."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.conftest import Run
+
+PLUGIN = """
+import deskbell
+
+class BellOptions(deskbell.Options):
+    token: deskbell.Secret
+
+class Bell(deskbell.Transport[BellOptions]):
+    name = "bell"
+    max_length = 100
+    def format(self, notice, options):
+        return {"text": notice.text(escape=deskbell.plain, limit=self.max_length)}
+    async def send(self, payload, context):
+        return deskbell.Delivered(detail=f"with {context.options.token.reveal()}")
+
+@deskbell.hookimpl
+def deskbell_transports():
+    return [Bell]
+
+@deskbell.hookimpl
+def deskbell_event_accepted(webhooks, event):
+    raise ValueError("not today")
+"""
+CONFIG = """\
+version: 1
+plugins_dir: plugins.d
+sources:
+  - {name: cms, adapter: deskbell, token: a-token-of-the-tests}
+webhooks:
+  - name: desk
+    url: https://bell.example/a-token-in-the-path-of-it
+    transport: bell
+    action: Submit
+    options: {token: hunter2-hunter2}
+    message: "%subject%"
+"""
+TRACED = {"DESKBELL_TRACE": "1"}
+
+
+@pytest.fixture
+def _bell(tmp_path: Path) -> None:
+    (tmp_path / "plugins.d").mkdir()
+    (tmp_path / "plugins.d" / "bell.py").write_text(PLUGIN, "utf-8")
+    (tmp_path / "config.yaml").write_text(CONFIG, "utf-8")
+
+
+@pytest.mark.usefixtures("_bell")
+def test_each_call_is_shown_with_what_it_got_and_what_came_of_it(run: Run) -> None:
+    sent = run("send", "desk", environment=TRACED)
+    assert sent.returncode == 0, sent.stderr
+    lines = [
+        line.split("deskbell.trace: ")[1] for line in sent.stderr.splitlines() if "deskbell.trace" in line
+    ]
+    calls = [line.rpartition(" (")[0] for line in lines]
+    assert "bell: deskbell_transports() -> [Bell]" in calls
+    heard = next(call for call in calls if "deskbell_event_accepted" in call)
+    assert heard.startswith("bell: deskbell_event_accepted(webhooks=[desk], event=<Submit ")
+    assert heard.endswith("-> raised ValueError: not today")
+    assert 'bell: format(…) -> {"text": "Remboursement"}' in calls
+    assert "bell: send(…) -> Delivered(receipt='', wait=0.0, detail='with •••')" in calls
+
+
+@pytest.mark.usefixtures("_bell")
+def test_a_trace_shows_no_secret_and_the_answer_of_the_command_stays_as_it_is(run: Run) -> None:
+    traced, plain = run("preview", "desk", environment=TRACED), run("preview", "desk")
+    assert traced.stdout == plain.stdout
+    assert "options=BellOptions(token=•••" in traced.stderr
+    assert "hunter2" not in traced.stderr
+    assert "token-in-the-path" not in traced.stderr
+
+
+@pytest.mark.usefixtures("_bell")
+@pytest.mark.parametrize("value", ["", "0"])
+def test_it_is_off_unless_it_is_asked_for(run: Run, value: str) -> None:
+    assert run("preview", "desk", environment={"DESKBELL_TRACE": value}).stderr == ""
