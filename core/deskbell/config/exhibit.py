@@ -11,8 +11,8 @@ from .document import Document
 from .masking import Masks, url_spans
 from .problem import Place
 
-Exhibit = Callable[[Place], tuple[str, int]]
-"""The line of a place, and the column of the place in what is shown of it."""
+Exhibit = Callable[[Place], tuple[int, str, int]]
+"""The column of a place in its line, the line as it is shown, and the column of the place in that."""
 Span = tuple[int, int]
 """A part of a line: the first offset and the one behind the last."""
 PROSE = "message"
@@ -32,12 +32,12 @@ def of_document(document: Document, masks: Masks) -> Exhibit:
         elif path and masks.is_secret(str(path[-1])) and not _REFERENCE.fullmatch(spot.text or ""):
             secrets.append((spot.start, spot.end))
 
-    def exhibit(place: Place) -> tuple[str, int]:
+    def exhibit(place: Place) -> tuple[int, str, int]:
         line = document.lines[place.line - 1]
         spans = [span for start, end in secrets if (span := _overlap(start, end, place.line, line))]
         if place.line not in prose:
             spans += url_spans(line) if spans else _suspects(line, masks)
-        return _hide(line, spans, place.column, masks)
+        return place.column, *_hide(line, spans, place.column, masks)
 
     return exhibit
 
@@ -45,13 +45,14 @@ def of_document(document: Document, masks: Masks) -> Exhibit:
 def of_text(lines: Sequence[str], masks: Masks) -> Exhibit:
     """For a file that is no YAML: its keys are guessed, and what may be a secret counts as one."""
 
-    def exhibit(place: Place) -> tuple[str, int]:
+    def exhibit(place: Place) -> tuple[int, str, int]:
         line = lines[place.line - 1]
+        column = min(place.column, len(line) + 1)  # a line that was mended may be longer
         owner = _owner(lines, place.line - 1)
         spans = [] if owner == PROSE else _suspects(line, masks)
         if masks.is_secret(owner) and not spans and not _begins_entry(line):
             spans = [(0, len(line))]
-        return _hide(line, spans, place.column, masks)
+        return column, *_hide(line, spans, column, masks)
 
     return exhibit
 

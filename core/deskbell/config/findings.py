@@ -80,11 +80,11 @@ def _order(note: Note) -> tuple[Place, str]:
 
 
 def _problem(file: str, note: Note, scrub: Callable[[str], str], exhibit: Exhibit) -> Problem:
-    shown, caret = exhibit(note.place) if note.place else ("", 0)
+    column, shown, caret = exhibit(note.place) if note.place else (0, "", 0)
     return Problem(
         file=file,
         line=note.place.line if note.place else 0,
-        column=note.place.column if note.place else 0,
+        column=column,
         severity=note.severity,
         message=_UNPRINTABLE.sub("\ufffd", scrub(note.message)),
         hint=_UNPRINTABLE.sub("\ufffd", scrub(note.hint)),

@@ -51,6 +51,7 @@ def holds(loaded: Loaded, text: str) -> None:
 
 @QUIETLY
 @given(text=yaml_like)
+@example(text="\t\t|")
 @example(text="a: {b: |\n c")
 @example(text="? {a: 1}\n: x")
 @example(text="'\n")
