@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .errors import EventError, Fault, PluginError, SendError
     from .event import VARIABLES, Action, TicketEvent, action_named
     from .fake import Arrival, FakeService
+    from .fields import Fields
     from .hookspecs import hookimpl
     from .notice import Notice, plain
     from .outcome import Delivered, DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
@@ -41,6 +42,7 @@ _HOMES = {
     "errors": ("EventError", "Fault", "PluginError", "SendError"),
     "event": ("VARIABLES", "Action", "TicketEvent", "action_named"),
     "fake": ("Arrival", "FakeService"),
+    "fields": ("Fields",),
     "hookspecs": ("hookimpl",),
     "notice": ("Notice", "plain"),
     "outcome": (
@@ -83,6 +85,7 @@ __all__ = [
     "EventRequest",
     "FakeService",
     "Fault",
+    "Fields",
     "Notice",
     "Options",
     "Outcome",

@@ -11,6 +11,9 @@ from .breakoff import breakable
 from .secret import MASK, Secret, secret_parts
 from .settings import Webhook
 
+SHORTEST_SECRET = 4
+"""Characters of an option's secret: whoever knows a shorter one knows nothing, and to mask every ``1`` helps nobody."""
+
 
 class Redactor:
     """Masks ``url`` and the webhook's own, their telling parts, every secret of its options, and the transport's.
@@ -47,7 +50,7 @@ def _secrets(value: object) -> Iterator[str]:
     """Every ``Secret`` in options, however deep."""
     match value:
         case Secret():
-            yield from filter(None, [value.reveal()])
+            yield from (text for text in [value.reveal()] if len(text) >= SHORTEST_SECRET)
         case BaseModel():
             # `dict()` would trip over a field named `keys`
             yield from _secrets([inner for _, inner in value])

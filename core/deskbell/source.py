@@ -55,12 +55,17 @@ class Source(ABC):
     def parse(self, request: EventRequest) -> TicketEvent:
         """The event, with ``action``, ``ticket`` and ``variables`` filled; ``EventError`` when it is none.
 
-        Pure. Keep values as they were sent: deskbell cleans and escapes them where they are shown.
+        Pure, and quick for 256 KiB of anything: it runs in the event loop. Keep values as they were sent: deskbell
+        cleans and escapes them where they are shown. Let the ``EventError`` of ``request.json()`` through; any other
+        exception is a defect, and answered 500. ``deskbell.testing.SourceContract`` checks all of this.
         """
 
     @abstractmethod
     def sample(self, action: str) -> dict[str, Any]:
-        """A request body, as this CMS sends it for ``action``: for ``preview`` and ``send``."""
+        """A new request body, as this CMS sends it for ``action``: for ``preview`` and ``send``.
+
+        A word that is none of ``actions`` gets the body of some event.
+        """
 
 
 Sources: TypeAlias = Sequence[type[Source]]

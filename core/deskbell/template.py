@@ -106,10 +106,10 @@ class Template:
         return cls(text, tuple(literals), tuple(slots))
 
     @classmethod
-    def of_option(cls, text: str, names: Iterable[str] | None) -> Template:
-        """Read an option of a webhook; ``ValueError`` for a word that is none of ``names`` (None: any may be one)."""
-        known = tuple(VARIABLES if names is None else names)
-        if names is not None and (unknown := unknown_words(text, known)):
+    def of_option(cls, text: str, names: Iterable[str] = VARIABLES, *, complete: bool = True) -> Template:
+        """Read an option of a webhook; ``ValueError`` for a word that is none of ``names``, if those are ``complete``."""
+        known = tuple(names)
+        if complete and (unknown := unknown_words(text, known)):
             word = unknown[0][0]
             near = get_close_matches(word, known, n=1)
             raise ValueError(f"unknown variable %{word}%{f'; did you mean %{near[0]}%?' if near else ''}")
@@ -117,10 +117,11 @@ class Template:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Callable[[Any], Any]) -> dict[str, Any]:
-        """As the type of an option it is read from text; the names of the variables come as the context."""
+        """As the type of an option it is read from text. The context names the variables, and says if they are all."""
 
         def read(text: str, info: ValidationInfo) -> Template:
-            return cls.of_option(text, (info.context or {}).get("variables"))
+            known = info.context or {"variables": VARIABLES, "complete": False}
+            return cls.of_option(text, known["variables"], complete=known.get("complete", True))
 
         return {
             "type": "function-after",

@@ -123,6 +123,8 @@ class Transport(ABC, Generic[OptionsT]):
     """What owners write as ``transport:``: ``[a-z][a-z0-9_]*``."""
     max_length: ClassVar[int]
     """The longest text of one message, in the unit of ``measure``."""
+    example_url: ClassVar[str] = ""
+    """A webhook's URL as the service gives it out, made up: to show owners what it looks like, and for checks."""
     rates: ClassVar[str] = ""
     """What one destination takes, as in ``5/2s, 30/60s``. Empty: no limit known."""
     service_rate: ClassVar[str] = ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,13 +119,31 @@ def _sender_to(entry: WebhookEntry, url: str, path: KeyPath, scope: Scope) -> Tr
         if by_url and entry.transport not in by_url:
             message = f"transport: {scope.findings.word(place)} will post to a URL of {' or '.join(by_url)}"
             scope.findings.warning(place, message, f"transport: {by_url[0]}, or leave it out")
+        if not by_url and (hint := _diagnosis(url, [scope.transports[entry.transport]])):
+            place = (*path, _given(entry))
+            scope.findings.warning(place, f"{_given(entry)}: no webhook's URL of {entry.transport}", hint)
         return scope.transports[entry.transport]
     if len(by_url) == 1:
         return scope.transports[by_url[0]]
     said = f"{' and '.join(by_url)} both recognise" if by_url else "no transport recognises"
     hint = f"say who sends there:  transport: {one_of(by_url or scope.transports)}"
-    scope.findings.error((*path, _given(entry)), f"{said} this URL", hint)
+    scope.findings.error(
+        (*path, _given(entry)), f"{said} this URL", _diagnosis(url, scope.transports.values()) or hint
+    )
     return None
+
+
+def _diagnosis(url: str, transports: Iterable[Transport[Any]]) -> str:
+    """What a transport says of a URL that is nearly its own: on its host, but not of a webhook."""
+    host = urlsplit(url).hostname
+    for transport in transports:
+        example = transport.example_url
+        if example and urlsplit(example).hostname == host:
+            with suppress(Exception):  # a plugin's own code, which said what it could
+                if refusal := str(transport.refuses(url)):
+                    return refusal
+            return f"a webhook's URL of {transport.name} looks like {example}"
+    return ""
 
 
 def _played(entry: WebhookEntry, name: str, path: KeyPath, scope: Scope) -> Transport[Any] | None:
@@ -168,8 +188,7 @@ def read_destination_options(
     place = (*path, "options")
     if scope.findings.spoilt(place):
         return None
-    known = vocabulary.variables if vocabulary.complete else None
-    return read_options(transport.options_type, entry.options or {}, place, scope.findings, known)
+    return read_options(transport.options_type, entry.options or {}, place, scope.findings, vocabulary)
 
 
 def read_rates(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +13,9 @@ from deskbell.transport import Options
 from .document import shown_word
 from .findings import Findings
 from .model import ConfigFile
-from .problem import KeyPath
+from .problem import KeyPath, dotted
 from .suggest import closest
+from .vocabulary import Vocabulary
 
 _OTHER_WORDS = {
     "on": "action", "event": "action", "events": "action", "actions": "action", "type": "transport",
@@ -56,14 +57,12 @@ def read_options(
     data: Mapping[str, Any],
     path: KeyPath,
     findings: Findings,
-    variables: Sequence[str] | None,
+    vocabulary: Vocabulary,
 ) -> Options | None:
-    """A transport's options; None when they are wrong, which is noted.
-
-    ``variables``: what may stand in options that are templates; None when that is not known.
-    """
+    """A transport's options; None when they are wrong, which is noted. Options may be templates."""
+    known = {"variables": vocabulary.variables, "complete": vocabulary.complete}
     try:
-        return kind.model_validate(data, context={"variables": variables})
+        return kind.model_validate(data, context=known)
     except ValidationError as error:
         _note_all(error, kind, path, findings)
     except Exception as error:  # noqa: BLE001 - a plugin's own validators; their words may hold the value
@@ -86,7 +85,7 @@ def _note_all(
     for one in _errors(error):
         path = (*prefix, *one["loc"])
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
-        label = f"options.{key}" if prefix and one["loc"] else key
+        label = f"options.{dotted(one['loc'])}" if prefix and one["loc"] else key
         if one["type"] == "extra_forbidden":
             _note_unknown_key(path, _keys_beside(model, one["loc"]), findings, option_names)
         elif findings.spoilt(path):

@@ -63,6 +63,25 @@ class Shy(Bell):
         raise RuntimeError(url)
 
 
+class Horn(deskbell.Transport):
+    """Of the web, with webhooks at one host."""
+
+    name = "horn"
+    max_length = 100
+    example_url = "https://horn.example/hooks/0000"
+
+    def format(self, notice: deskbell.Notice, options: deskbell.Options) -> deskbell.Payload:
+        return {"text": notice.text(deskbell.plain, self.max_length), **options.model_dump()}
+
+    @classmethod
+    def recognises(cls, url: str) -> bool:
+        return url.startswith("https://horn.example/hooks/")
+
+    @classmethod
+    def refuses(cls, url: str) -> str:
+        return "a workflow takes no text" if "/flow/" in url else ""
+
+
 def webhook(url: str, *more: str) -> str:
     lines = [f"url: {url}", "action: Submit", 'message: "%subject%"', *more]
     return "version: 1\nwebhooks:\n  - name: desk\n" + "".join(f"    {line}\n" for line in lines)
@@ -105,6 +124,32 @@ def test_a_transport_that_fails_when_it_is_asked_is_a_warning_without_the_url(lo
     assert "s3cr3t" not in str(loaded.problems)
 
 
+LOOKS_LIKE = "a webhook's URL of horn looks like https://horn.example/hooks/0000"
+
+
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("https://horn.example/hook/1", LOOKS_LIKE),
+        ("https://horn.example/flow/1", "a workflow takes no text"),
+    ],
+)
+def test_a_url_that_is_nearly_one_of_a_transport_gets_its_advice(load: Load, url: str, hint: str) -> None:
+    loaded = load(webhook(url), transports=[Horn()])
+    assert loaded.config is None
+    (problem,) = [one for one in loaded.problems if one.severity == "error"]
+    assert (problem.message, problem.hint) == ("no transport recognises this URL", hint)
+
+
+def test_where_the_transport_is_named_it_is_a_warning(load: Load) -> None:
+    loaded = load(webhook("https://horn.example/hook/1", "transport: horn"), transports=[Horn()])
+    assert loaded.config is not None
+    (problem,) = [one for one in loaded.problems if one.key.endswith("url")]
+    assert (problem.message, problem.hint) == ("url: no webhook's URL of horn", LOOKS_LIKE)
+    proxied = load(webhook("https://proxy.example/hook/1", "transport: horn"), transports=[Horn()])
+    assert not [one for one in proxied.problems if one.key.endswith("url")]
+
+
 def test_an_option_that_is_a_template_knows_the_variables_of_the_sources(load: Load) -> None:
     text = webhook(SECRET_URL, 'options: {title: ":pushpin: %AppName% %subject%"}')
     loaded = load(
@@ -124,12 +169,12 @@ def test_an_unknown_variable_of_an_option_is_an_error_at_its_line(load: Load) ->
     loaded = load(text, transports=[Bell()])
     assert loaded.config is None
     (problem,) = [one for one in loaded.problems if one.severity == "error"]
-    assert problem.message == "options.lines: unknown variable %usrname%; did you mean %username%?"
+    assert problem.message == "options.lines[1]: unknown variable %usrname%; did you mean %username%?"
     assert problem.line == 10
 
 
 def test_where_not_every_variable_is_known_none_is_called_unknown(load: Load) -> None:
-    text = webhook(SECRET_URL, 'options: {title: "%usrname%"}')
+    text = webhook(SECRET_URL, 'options: {title: "%usrname% %AppName%"}')
     loaded = load(
         text + "sources:\n  - {name: odd, adapter: odd, token: a-token-of-the-tests}\n", transports=[Bell()]
     )

@@ -193,7 +193,10 @@ def test_options_and_the_rest(load: Load, good: str) -> None:
         ({"options": "¦[]"}, "error options: must be a mapping (key: value)"),
         ({"options": "{¦usernme: x}"}, "error unknown key 'usernme' -> did you mean 'username'?"),
         ({"options": "{silent: ¦perhaps}"}, "error options.silent: must be true or false"),
-        ({"options": "{colours: [a, ¦{}]}"}, "error options.colours: must be text -> put quotes round it if it is text"),
+        (
+            {"options": "{colours: [a, ¦{}]}"},
+            "error options.colours[1]: must be text -> put quotes round it if it is text",
+        ),
         ({"¦username": "x"}, "error unknown key 'username' -> write it under options:  options: {username: …}"),
         ({"¦urll": "x"}, "error unknown key 'urll' -> did you mean 'url'?"),
     ],
