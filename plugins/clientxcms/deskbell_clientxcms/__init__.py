@@ -6,6 +6,8 @@ from .source import ClientXCMS
 
 __all__ = ["ClientXCMS", "deskbell_sources"]
 
+deskbell_api_version = 1
+
 
 @deskbell.hookimpl
 def deskbell_sources() -> deskbell.Sources:

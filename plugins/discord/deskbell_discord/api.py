@@ -58,14 +58,31 @@ def execute_url(url: str, thread_id: str | None) -> str:
 
     Of a URL on Discord's own hosts only id, token and ``thread_id`` are kept; any other goes out as it was given.
     """
-    base, _, query = url.partition("#")[0].partition("?")
-    given = [part for part in query.split("&") if part]
-    kept = [part for part in given if part.partition("=")[0] not in _OWN_PARAMETERS]
-    if found := _WEBHOOK_URL.fullmatch(url):
-        base, kept = f"{API}/webhooks/{found['id']}/{found['token']}", []
+    base, given = _parts(url)
     pasted = [part for part in given if part.startswith("thread_id=")][:1]
     thread = [f"thread_id={thread_id}"] if thread_id else pasted
-    return f"{base}?{'&'.join([*kept, 'wait=true', *thread])}"
+    return f"{base}?{'&'.join([*_kept(url, given), 'wait=true', *thread])}"
+
+
+def webhook_url(url: str) -> str:
+    """Where to ask about the webhook itself: as ``execute_url``, without what only a message needs."""
+    base, given = _parts(url)
+    kept = _kept(url, given)
+    return f"{base}?{'&'.join(kept)}" if kept else base
+
+
+def _parts(url: str) -> tuple[str, list[str]]:
+    """The address of the webhook, and the parameters that were pasted with it."""
+    base, _, query = url.partition("#")[0].partition("?")
+    if found := _WEBHOOK_URL.fullmatch(url):
+        base = f"{API}/webhooks/{found['id']}/{found['token']}"
+    return base, [part for part in query.split("&") if part]
+
+
+def _kept(url: str, given: list[str]) -> list[str]:
+    if recognises(url):
+        return []
+    return [part for part in given if part.partition("=")[0] not in _OWN_PARAMETERS]
 
 
 def redact(text: str) -> str:
@@ -94,6 +111,20 @@ def outcome(response: deskbell.Response, *, own_host: bool) -> deskbell.Outcome:
         return deskbell.TemporaryFailure(detail, deskbell.retry_after(response))
     read = deskbell.classify_response(response)
     return read if 300 <= response.status < 400 else replace(read, detail=detail)
+
+
+def identity(response: deskbell.Response, *, own_host: bool) -> deskbell.Outcome:
+    """What the answer to a GET of the webhook means: ``Delivered`` says which one it is."""
+    if not 200 <= response.status < 300:
+        return outcome(response, own_host=own_host)
+    answer = _object(response)
+    name, channel = answer.get("name"), answer.get("channel_id")
+    if not isinstance(channel, str) or not _SNOWFLAKE.fullmatch(channel):
+        return deskbell.TemporaryFailure(
+            f"{response.status} without a webhook: something other than Discord answered"
+        )
+    named = f'webhook "{_printable(name)}"' if isinstance(name, str) else "webhook without a name"
+    return deskbell.Delivered(detail=f"{named}, channel {channel}")
 
 
 def _accepted(response: deskbell.Response, answer: Mapping[str, Any], *, own_host: bool) -> deskbell.Outcome:

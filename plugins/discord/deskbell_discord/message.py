@@ -29,7 +29,7 @@ VALUE_IN_CODE = (
     "and a backtick in the value ends the code; put the variable outside of the backticks"
 )
 
-_EVERYONE = re.compile(r"(?<![\w.+-])@(?:everyone|here)(?!\w)")  # and not contact@hereford.example
+EVERYONE = re.compile(r"(?<![\w.+-])@(?:everyone|here)(?!\w)")  # and not contact@hereford.example
 _USER = re.compile(r"<@!?([1-9]\d{16,19})>", re.ASCII)
 _ROLE = re.compile(r"<@&([1-9]\d{16,19})>", re.ASCII)
 
@@ -58,7 +58,7 @@ def allowed_mentions(skeleton: str) -> dict[str, list[str]]:
     allowed: dict[str, list[str]] = {"parse": []}
     if "@" in skeleton:
         words = markdown.active_words(skeleton)
-        if _EVERYONE.search(words):
+        if EVERYONE.search(words):
             allowed["parse"] = ["everyone"]
         for kind, pattern in (("users", _USER), ("roles", _ROLE)):
             if ids := list(dict.fromkeys(pattern.findall(words)))[:MAX_MENTIONS]:

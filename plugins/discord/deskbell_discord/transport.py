@@ -9,6 +9,7 @@ import deskbell
 from . import api, markdown
 from .message import MAX_CONTENT, message, refusals
 from .options import DiscordOptions
+from .picture import picture
 
 
 class Discord(deskbell.Transport[DiscordOptions]):
@@ -16,6 +17,7 @@ class Discord(deskbell.Transport[DiscordOptions]):
 
     name = "discord"
     max_length = MAX_CONTENT
+    example_url = f"https://discord.com/api/webhooks/123456789012345678/{'x' * 68}"
     rates = "5/2s, 30/60s"
     """A webhook's own limit, and the hidden one of its channel
     (https://github.com/discord/discord-api-docs/issues/367). What the headers say comes on top."""
@@ -39,6 +41,15 @@ class Discord(deskbell.Transport[DiscordOptions]):
         )
         return api.outcome(response, own_host=api.recognises(url))
 
+    async def probe(self, context: deskbell.SendContext[DiscordOptions]) -> deskbell.Outcome:
+        """One GET of the webhook, which posts nothing; ``detail`` says its name, and the id of its channel.
+
+        https://docs.discord.com/developers/resources/webhook#get-webhook-with-token
+        """
+        url = context.url.reveal()
+        response = await context.get(url=api.webhook_url(url), headers=self.headers(context.options))
+        return api.identity(response, own_host=api.recognises(url))
+
     def headers(self, options: DiscordOptions) -> Mapping[str, str]:  # noqa: ARG002 - equal for every webhook
         """Discord asks for a User-Agent of its own form."""
         return {"User-Agent": api.USER_AGENT}
@@ -56,6 +67,10 @@ class Discord(deskbell.Transport[DiscordOptions]):
     def readable(self, payload: deskbell.Payload) -> str:
         """The text as the channel's readers see it."""
         return markdown.as_read(payload["content"])
+
+    def picture(self, payload: deskbell.Payload) -> str:
+        """The message as the channel shows it."""
+        return picture(payload)
 
     def refusals(self, skeleton: str) -> Sequence[str]:
         """Variables that stand where no escape works."""

@@ -6,6 +6,8 @@ from .transport import Slack
 
 __all__ = ["Slack", "deskbell_transports"]
 
+deskbell_api_version = 1
+
 
 @deskbell.hookimpl
 def deskbell_transports() -> deskbell.Transports:

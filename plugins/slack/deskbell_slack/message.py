@@ -41,7 +41,7 @@ _NAME = r"[\w'+\-＿＋]"
 _TIME = r"\d{1,2}(?:[+\-]\d{1,2})?"  # the middle of 12:30:45 and of 9:00-18:00
 _CODE = re.compile(rf":(?={_NAME}++:)(?!{_TIME}:)")
 _URL = re.compile(r"""(https?://[^\s<>*"\ufeff]*(?:[^\W_]|/))""")
-_MARKS = "*_~＊＿"
+MARKS = "＊＿*_~"  # those that end a URL come before those that stay plain in one
 _PLAIN_IN_URLS = "_~"
 _EDGE_UNDERSCORE = re.compile(r"_(?:(?![0-9A-Za-z])|(?<![0-9A-Za-z]_))")
 _QUOTE = re.compile(r"^(?=[ \t]*[>＞])", re.MULTILINE)
@@ -53,7 +53,7 @@ def escape(text: str) -> str:
     """``text`` as plain text in mrkdwn. Pure, context-free, never shorter."""
     if ":" in text:
         text = _CODE.sub(":" + GAP, text)
-    for mark in _MARKS:
+    for mark in MARKS:
         if mark in text:
             text = _set_apart(text, mark)
     if "`" in text or "｀" in text:
@@ -71,7 +71,7 @@ def entities(text: str) -> str:
 
 
 def _set_apart(text: str, mark: str) -> str:
-    """``mark`` with a gap on each side that has no white space, but not in URLs. The ends of ``text`` have none."""
+    """``mark`` with a gap on each side that has no white space, but not in URLs; at an end of ``text`` on both sides."""
     if mark not in _PLAIN_IN_URLS or "://" not in text:
         return text if _lone_in_word(text, mark) else _with_gaps(text, mark)
     parts = _URL.split(text)
@@ -84,7 +84,9 @@ def _with_gaps(text: str, mark: str) -> str:
     text = _EDGE_UNDERSCORE.sub(apart, text) if mark == "_" else text.replace(mark, apart)
     for space in " \n\t":
         text = text.replace(f"{space}{GAP}{mark}", space + mark).replace(f"{mark}{GAP}{space}", mark + space)
-    return text
+    if text.startswith(GAP + mark) and not text.startswith(apart):
+        text = apart + text[2:]
+    return text[:-2] + apart if text.endswith(mark + GAP) and not text.endswith(apart) else text
 
 
 def _lone_in_word(text: str, mark: str) -> bool:
@@ -151,16 +153,26 @@ def measure(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-_FORM = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
+FORM = re.compile(r"<([^<>|]+)(?:\|([^<>]*))?>")
 
 
 def readable(text: str) -> str:
     """``text`` as its reader sees it: forms by their labels, no entities, nothing invisible."""
-    shown = _FORM.sub(_as_shown, text).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return shown.replace(GAP, "").replace(SEAL, "")
+    return visible(unescaped(FORM.sub(as_shown, text)))
 
 
-def _as_shown(form: re.Match[str]) -> str:
+def unescaped(text: str) -> str:
+    """``entities`` undone."""
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def visible(text: str) -> str:
+    """``text`` without what the escape added for nobody to see."""
+    return text.replace(GAP, "").replace(SEAL, "")
+
+
+def as_shown(form: re.Match[str]) -> str:
+    """A form of Slack's (``<target|label>``) as words."""
     target, label = form[1], form[2] or ""
     if target.startswith("!date^"):
         return label

@@ -8,13 +8,19 @@ import deskbell
 
 from . import api, message
 from .options import SlackOptions
+from .picture import picture
 
 
 class Slack(deskbell.Transport[SlackOptions]):
-    """Post ticket events to a Slack channel, through an incoming webhook."""
+    """Post ticket events to a Slack channel, through an incoming webhook.
+
+    There is no ``probe``: an incoming webhook answers a POST only, and what it takes it posts
+    (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks).
+    """
 
     name = "slack"
     max_length = message.MAX_TEXT
+    example_url = "https://hooks.slack.com/services/T00000000/B00000000/XXXXXXXXXXXXXXXXXXXXXXXX"
     rates = api.RATE
 
     def format(self, notice: deskbell.Notice, options: SlackOptions) -> deskbell.Payload:
@@ -36,14 +42,19 @@ class Slack(deskbell.Transport[SlackOptions]):
         self, payload: deskbell.Payload, context: deskbell.SendContext[SlackOptions]
     ) -> deskbell.Outcome:
         """One POST; see ``api.outcome_of``."""
-        if api.starts_workflow(context.url.reveal()):
-            return deskbell.DestinationGone(api.WORKFLOW_REFUSAL)
+        if refusal := self.refuses(context.url.reveal()):
+            return deskbell.DestinationGone(refusal)
         return api.outcome_of(await context.post(payload))
 
     @classmethod
     def recognises(cls, url: str) -> bool:
         """Incoming webhooks, of the commercial and of the government service."""
         return api.recognises(url)
+
+    @classmethod
+    def refuses(cls, url: str) -> str:
+        """The URL of a workflow: it takes no text."""
+        return api.WORKFLOW_REFUSAL if api.starts_workflow(url) else ""
 
     @classmethod
     def redact(cls, text: str) -> str:
@@ -53,6 +64,10 @@ class Slack(deskbell.Transport[SlackOptions]):
     def readable(self, payload: deskbell.Payload) -> str:
         """The text, as the channel shows it."""
         return message.readable(str(payload.get("text", "")))
+
+    def picture(self, payload: deskbell.Payload) -> str:
+        """The same with its marks, links and mentions."""
+        return picture(payload)
 
     def warnings(self, skeleton: str) -> Sequence[str]:
         """Other services' markup, and mentions that will not work."""

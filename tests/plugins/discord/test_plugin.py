@@ -27,6 +27,10 @@ def test_core_finds_no_fault_in_it() -> None:
     assert list(transport_faults(Discord)) == []
 
 
+def test_it_says_which_api_it_is_written_for() -> None:
+    assert deskbell_discord.deskbell_api_version == 1
+
+
 def test_it_is_installed_as_an_ordinary_plugin() -> None:
     (found,) = entry_points(group="deskbell", name="discord")
     assert found.load() is deskbell_discord

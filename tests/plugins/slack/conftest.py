@@ -1,11 +1,17 @@
-"""What the tests of the Slack plugin share: one way to make a payload, which checks each one it makes."""
+"""What the tests of the Slack plugin share: one way to make a payload, which checks each one it makes, and a foreign
+reader of mrkdwn."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -26,6 +32,9 @@ from deskbell_slack.options import SlackOptions
 RECOMMENDED_LENGTH = 4_000  # https://docs.slack.dev/reference/methods/chat.postMessage
 SLACK = Slack()
 
+PACKAGE = "slack-markdown@0.3.0"
+SCRIPT = Path(__file__).with_name("mrkdwn_tree.js")
+
 
 class Render(Protocol):
     """Format a template with these variables; the payload has passed every check we have."""
@@ -36,6 +45,7 @@ class Render(Protocol):
 
 
 Deliver = Callable[[str, Payload], Awaitable[Outcome]]
+Tree = Callable[[str], tuple[set[str], str]]
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
 
@@ -110,3 +120,44 @@ async def serve() -> AsyncIterator[Serve]:
     yield serve
     for server in servers:
         await server.close()
+
+
+def _installed() -> Path:
+    """The package in a folder that outlives the run, installed once."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("node and npm are not installed: the foreign parser of mrkdwn cannot run")
+    folder = Path(tempfile.gettempdir()) / f"deskbell-tests-{PACKAGE}"
+    if not (folder / "complete").exists():
+        folder.mkdir(exist_ok=True)
+        options = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0"]
+        command = ["npm", "install", *options, "--prefix", str(folder), PACKAGE]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"npm cannot install {PACKAGE}: {done.stderr.strip()[-200:]}")
+        (folder / "complete").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tree() -> Iterator[Tree]:
+    """Types of the constructs of a text, and its words."""
+    folder = _installed()
+    with subprocess.Popen(
+        ["node", str(SCRIPT)],
+        env={**os.environ, "NODE_PATH": str(folder / "node_modules")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as node:
+
+        def tree(text: str) -> tuple[set[str], str]:
+            assert node.stdin
+            assert node.stdout
+            node.stdin.write(json.dumps(text) + "\n")
+            node.stdin.flush()
+            types, words = json.loads(node.stdout.readline())
+            return set(types), words
+
+        yield tree
+        assert node.stdin
+        node.stdin.close()

@@ -16,11 +16,16 @@ from deskbell import (
     Outcome,
     Payload,
     PermanentFailure,
+    Response,
+    Secret,
+    SendContext,
     SendError,
     TemporaryFailure,
     Throttled,
+    Transport,
 )
 from deskbell_slack import Slack
+from deskbell_slack.options import SlackOptions
 
 ANSWERS = (
     Path(__file__).resolve().parents[3].parent / "shared" / "data" / "slack" / "slack_webhook_errors.json"
@@ -192,6 +197,39 @@ async def test_a_workflow_is_not_called_and_its_owner_told_why(deliver: Deliver,
     assert outcome.certain
     assert "make an incoming webhook" in outcome.detail
     assert path.rsplit("/", 1)[-1] not in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "refused"),
+    [
+        ("https://hooks.slack.com/triggers/T024BE7LH/1234567890/abcdef", True),
+        ("https://hooks.slack-gov.com/workflows/T1/A1/123/abc", True),
+        (URL, False),
+        ("https://slack-like.example/triggers/T1/1/a", False),
+        ("http://127.0.0.1:8080/hooks/x", False),
+        ("https://[", False),
+    ],
+)
+def test_check_refuses_a_workflow_and_says_what_to_write_instead(url: str, *, refused: bool) -> None:
+    """As an error of ``deskbell check``, before any event: without the URL, which is a secret."""
+    said = Slack.refuses(url)
+    assert ("make an incoming webhook" in said) is refused
+    assert bool(said) is refused
+    assert "abc" not in said
+
+
+async def test_there_is_no_question_that_slack_would_answer_without_posting() -> None:
+    """So ``probe`` is the inherited one, which says that it does not know, and asks nothing."""
+    assert Slack.probe is Transport.probe
+    asked = []
+
+    async def request(*args: Any) -> Response:
+        asked.append(args)
+        return Response(200, {}, b"ok")
+
+    context = SendContext(Secret(URL), SlackOptions(), "w", "d", 1, request)
+    assert await Slack().probe(context) is None
+    assert asked == []
 
 
 async def test_no_answer_at_all_is_a_send_error_without_the_secret(serve: Serve, deliver: Deliver) -> None:

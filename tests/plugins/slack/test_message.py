@@ -43,6 +43,7 @@ def test_plain_text_passes_byte_for_byte(text: str) -> None:
         ("un *deux* trois", f"un *{GAP}deux{GAP}* trois"),
         ("_italique_ fin", f"{GAP}_{GAP}italique{GAP}_ fin"),
         ("snake_case_", f"snake_case{GAP}_{GAP}"),
+        ("* un *", f"{GAP}*{GAP} un {GAP}*{GAP}"),
         ("a ~b~", f"a ~{GAP}b{GAP}~{GAP}"),
         ("2*3*4", f"2{GAP}*{GAP}3{GAP}*{GAP}4"),
         ("＊太字＊", f"{GAP}＊{GAP}太字{GAP}＊{GAP}"),

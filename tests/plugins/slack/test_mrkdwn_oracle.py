@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,8 +19,6 @@ from deskbell import VARIABLES, Payload
 from deskbell.notice import clean
 from deskbell_slack.message import GAP, SEAL, TICK, escape
 
-PACKAGE = "slack-markdown@0.3.0"
-SCRIPT = Path(__file__).with_name("mrkdwn_tree.js")
 NAUGHTY = (
     Path(__file__).resolve().parents[3].parent
     / "shared"
@@ -39,47 +33,6 @@ WORDS = {"text", "br", "newline", "url"}
 
 Tree = Callable[[str], tuple[set[str], str]]
 Render = Callable[..., Payload]
-
-
-def _installed() -> Path:
-    """The package in a folder that outlives the run, installed once."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        pytest.skip("node and npm are not installed: the foreign parser of mrkdwn cannot run")
-    folder = Path(tempfile.gettempdir()) / f"deskbell-tests-{PACKAGE}"
-    if not (folder / "complete").exists():
-        folder.mkdir(exist_ok=True)
-        options = ["--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0"]
-        command = ["npm", "install", *options, "--prefix", str(folder), PACKAGE]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"npm cannot install {PACKAGE}: {done.stderr.strip()[-200:]}")
-        (folder / "complete").touch()
-    return folder
-
-
-@pytest.fixture(scope="session")
-def tree() -> Iterator[Tree]:
-    """Types of the constructs of a text, and its words."""
-    folder = _installed()
-    with subprocess.Popen(
-        ["node", str(SCRIPT)],
-        env={**os.environ, "NODE_PATH": str(folder / "node_modules")},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as node:
-
-        def tree(text: str) -> tuple[set[str], str]:
-            assert node.stdin
-            assert node.stdout
-            node.stdin.write(json.dumps(text) + "\n")
-            node.stdin.flush()
-            types, words = json.loads(node.stdout.readline())
-            return set(types), words
-
-        yield tree
-        assert node.stdin
-        node.stdin.close()
 
 
 def _seen(words: str) -> str:

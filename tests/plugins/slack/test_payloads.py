@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from deskbell import VARIABLES, Payload
 from deskbell.notice import clean
 from deskbell.transport import Options
-from deskbell_slack import Slack, deskbell_transports
+from deskbell_slack import Slack, deskbell_api_version, deskbell_transports
 from deskbell_slack.message import GAP, NOTHING_TO_SHOW
 from deskbell_slack.options import SlackOptions
 
@@ -166,6 +166,12 @@ def test_options_are_sent_only_where_they_are_set(
     assert render("x", {}, **options) == {"text": "x", **sent}
 
 
+def test_every_option_is_described_for_editors() -> None:
+    properties = SlackOptions.model_json_schema()["properties"]
+    assert set(properties) == {"unfurl_links", "unfurl_media"}
+    assert all(len(field["description"]) > 20 for field in properties.values())
+
+
 @pytest.mark.parametrize("key", ["channel", "username", "icon_emoji", "link_names", "parse"])
 def test_what_a_webhook_cannot_change_is_no_option(key: str) -> None:
     with pytest.raises(ValidationError, match="Extra inputs"):
@@ -174,6 +180,7 @@ def test_what_a_webhook_cannot_change_is_no_option(key: str) -> None:
 
 def test_the_plugin_offers_the_transport_and_preview_reads_its_payload(render: Render) -> None:
     assert list(deskbell_transports()) == [Slack]
+    assert deskbell_api_version == 1
     assert Slack.options_type is SlackOptions
     assert issubclass(Slack.options_type, Options)
     payload = render(REPLY, {**TICKET, "content": "a < b *c*"})
