@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("deskbell", "deskbell_clientxcms", "deskbell_discord", "deskbell_slack")
+PACKAGES = (
+    "deskbell", "deskbell_apprise", "deskbell_clientxcms", "deskbell_discord", "deskbell_slack", "deskbell_webhook",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")

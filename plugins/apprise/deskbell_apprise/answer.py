@@ -1,0 +1,87 @@
+"""What became of a message, as far as Apprise tells: yes or no, and lines in its log.
+
+Nearly all of its services log ``error=401`` with the status of a refusal. ``Retry-After``, receipts and the service's
+own error codes are lost on the way.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from deskbell import Delivered, Outcome, Response, TemporaryFailure, classify_response
+
+from .logs import Heard
+
+MASK = "•••"
+_SHORTEST_SECRET = 6
+"""Characters, as deskbell's own redaction of such URLs has it."""
+_LONGEST_ANSWER = 300
+"""Bytes of a service's answer that are shown."""
+
+_STATUS = re.compile(r"\berror\s*=\s*([345]\d\d)\b")
+_CAUSE = "Socket Exception:"
+_ANSWER = "Response Details"
+_BEFORE_IT_LEFT = re.compile(
+    r"(?:NewConnectionError|ConnectTimeoutError|NameResolutionError|ProxyError|SSLError\(SSLCertVerificationError)\("
+)
+"""What urllib3 says when the request never left:
+https://urllib3.readthedocs.io/en/stable/reference/urllib3.exceptions.html"""
+_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
+_UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
+_SIGNS = re.compile("[:/?&=#@,]+")
+
+
+def outcome_of(sent: bool, heard: Heard, url: str, *, cut_to: int = 0) -> Outcome:
+    """``cut_to``: the characters that the service took of a longer text; 0: it took all."""
+    if sent:
+        cut = f"; its end was cut off, set max_length: {cut_to}" if cut_to else ""
+        return Delivered(detail=f"sent by Apprise, which says no more{cut}")
+    said = [line.getMessage() for line in heard if line.levelno >= logging.WARNING]
+    words = _without_secrets(" ".join([*said[-1:], *_answer(heard)]), url)
+    if status := _last_status(said):
+        return classify_response(Response(status, {}, words.encode()))
+    unsent = " (no connection came about)" if (never_left := _never_left(heard)) else ""
+    return TemporaryFailure(
+        f"Apprise: {words or 'it was not sent, and no reason is known'}{unsent}",
+        maybe_received=not never_left,
+    )
+
+
+def _last_status(said: Sequence[str]) -> int:
+    """0: none was told."""
+    found = [status for line in said for status in _STATUS.findall(line)]
+    return int(found[-1]) if found else 0
+
+
+def _answer(heard: Heard) -> list[str]:
+    """The beginning of the service's answer to the last request, where Apprise logs it by itself."""
+    answers = [line.args for line in heard if str(line.msg).startswith(_ANSWER)]
+    match answers[-1:]:
+        case [(bytes() as body,)] if body:
+            return [f"({body[:_LONGEST_ANSWER].decode('utf-8', 'replace')})"]
+    return []
+
+
+def _never_left(heard: Heard) -> bool:
+    """True when it is certain: no connection came about. The cause stands last, after what may be a customer's words."""
+    causes = [line.getMessage() for line in heard if str(line.msg).startswith(_CAUSE)]
+    if not causes:
+        return False
+    if "(Caused by " in causes[-1]:
+        return _BEFORE_IT_LEFT.match(causes[-1].rpartition("(Caused by ")[2]) is not None
+    number = _ERRNO.match(causes[-1].removeprefix(_CAUSE).lstrip())
+    return number is not None and (
+        int(number[1]) in _UNREACHABLE or int(number[1]) < 0
+    )  # below 0: no such name
+
+
+def _without_secrets(text: str, url: str) -> str:
+    """deskbell masks the parts of the URL as they stand in it; Apprise says them without their percent signs."""
+    parts = {part for part in _SIGNS.split(unquote(url))[1:] if len(part) >= _SHORTEST_SECRET}
+    for part in sorted(parts, key=len, reverse=True):
+        text = text.replace(part, MASK)
+    return text
