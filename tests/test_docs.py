@@ -6,10 +6,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import deskbell
+import deskbell.testing
 from deskbell.cli import COMMANDS
 from deskbell.event import ACTION_WORDS, VARIABLES
 
@@ -69,6 +71,31 @@ def test_every_public_name_exists_and_is_documented() -> None:
         assert value is not None
         if callable(value):
             assert value.__doc__, f"deskbell.{name} has no docstring"
+
+
+def test_the_page_of_the_api_names_everything_that_authors_may_use() -> None:
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    named = set(re.findall(r"`(?:async )?(?:\w+\.)?(\w+)", page))
+    members = {
+        name
+        for kind in (deskbell.Transport, deskbell.Source)
+        for name in dir(kind)
+        if not name.startswith("_")
+    }
+    outcomes = {each.__name__ for each in get_args(deskbell.Outcome)}
+    assert {*deskbell.__all__, *deskbell.testing.__all__, *members, *outcomes} - named - {
+        "__version__"
+    } == set()
+
+
+def test_the_page_of_the_api_names_nothing_that_does_not_exist() -> None:
+    """In the first column of its tables, where a name of the API stands at the beginning of each row."""
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    columns = re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE)
+    named = {name for column in columns for name in re.findall(r"`(?:async )?(\w+)", column)}
+    members = {name for kind in (deskbell.Transport, deskbell.Source) for name in dir(kind)}
+    known = {*deskbell.__all__, *deskbell.testing.__all__, *members, "name", "max_length"}
+    assert named - known == set()
 
 
 def test_the_version_is_the_distributions() -> None:

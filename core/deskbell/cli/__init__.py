@@ -11,7 +11,8 @@ import click
 import deskbell
 
 COMMANDS = (
-    "backup", "check", "deliveries", "plugins", "preview", "replay", "resume", "send", "serve", "variables",
+    "backup", "check", "deliveries", "new-plugin", "plugin-check", "plugins", "preview", "replay", "resume", "send",
+    "serve", "variables",
 )  # fmt: skip
 
 CANNOT_START = 78
@@ -25,7 +26,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{cmd_name}", __name__).command
+        command: click.Command = import_module(f".{cmd_name.replace('-', '_')}", __name__).command
         return command
 
 
@@ -33,6 +34,8 @@ class _Commands(click.Group):
 @click.version_option(deskbell.__version__, prog_name="deskbell")
 def _deskbell() -> None:
     """Support-ticket events from your CMS, shown in Discord, Slack and any chat."""
+    if import_module("deskbell.trace").is_on():
+        import_module("deskbell.log").configure_logging()
 
 
 def main() -> None:

@@ -1,0 +1,114 @@
+"""The package that an author of a plugin begins with: green tests, and nothing to register by hand.
+
+Its files are templates beside this module (``string.Template``), so that they ship in the wheel and match its version.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from tempfile import TemporaryDirectory
+from typing import Literal, TypeAlias
+
+import deskbell
+
+Kind: TypeAlias = Literal["transport", "source"]
+"""What the new plugin provides."""
+
+RESERVED = frozenset({"deskbell", "metrics"})
+"""Names that deskbell uses for itself."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_PREFIX = re.compile(r"\Adeskbell[-_ ]+(?=.)", re.IGNORECASE)
+_PURPOSES: Mapping[Kind, str] = {
+    "transport": "shows support-ticket events there",
+    "source": "reads its support-ticket events",
+}
+
+
+def package_name(name: str) -> str:
+    """Of the distribution, and of its folder."""
+    return f"deskbell-{name}"
+
+
+def module_name(name: str) -> str:
+    """Of what is imported."""
+    return f"deskbell_{name}"
+
+
+def fault_of(name: str) -> str:
+    """Why no plugin can have this name, and what to write instead; empty when it can."""
+    if not _NAME.fullmatch(name):
+        usable = _usable(name)
+        instead = f": write {usable}" if usable else ""
+        return f"a name is like my_service (a-z, 0-9 and _; a letter first), not {name!r}{instead}"
+    if name in RESERVED:
+        return f"the name {name} is deskbell's own: choose another one"
+    if keyword.iskeyword(name) or keyword.iskeyword(_class_name(name)):
+        return f"the name {name} is a word of Python's: choose another one"
+    return ""
+
+
+def _usable(name: str) -> str:
+    """The nearest name that is well formed; empty when there is none."""
+    words = re.sub(r"[\W_]+", "_", _PREFIX.sub("", name.strip()), flags=re.ASCII).strip("_").lower()
+    return words if _NAME.fullmatch(words) else ""
+
+
+def package_files(name: str, kind: Kind) -> dict[str, str]:
+    """The package ``deskbell-NAME`` as ``{path below its folder: text}``. ``name`` is one without fault."""
+    places = {
+        "pyproject.toml": "pyproject.toml",
+        f"src/{module_name(name)}/__init__.py": f"{kind}.py",
+        f"src/{module_name(name)}/py.typed": "py.typed",
+        f"tests/test_{name}.py": f"test_{kind}.py",
+        "README.md": f"README_{kind}.md",
+        "LICENSE": "LICENSE",
+        ".gitignore": "gitignore",
+        ".github/workflows/test.yml": "workflow.yml",
+    }
+    words = {
+        "name": name,
+        "title": _title(name),
+        "cls": _class_name(name),
+        "purpose": _PURPOSES[kind],
+        "requirement": _requirement(deskbell.__version__),
+    }
+    return {place: _template(template).substitute(words) for place, template in places.items()}
+
+
+def _title(name: str) -> str:
+    """``My Service`` of ``my_service``."""
+    return " ".join(word.capitalize() for word in name.split("_") if word)
+
+
+def _class_name(name: str) -> str:
+    return _title(name).replace(" ", "")
+
+
+def _requirement(version: str) -> str:
+    """This deskbell or a later one, until the major version that may break plugins."""
+    public = version.partition("+")[0]
+    return f"deskbell>={public},<{int(public.partition('.')[0]) + 1}"
+
+
+def _template(name: str) -> Template:
+    return Template((files(__name__) / "templates" / f"{name}.tmpl").read_text("utf-8"))
+
+
+def write_package(package: Mapping[str, str], folder: Path) -> None:
+    """Write ``package`` as ``folder``, which must not be there: whole, or not at all. ``OSError`` when it cannot be."""
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
+        whole = Path(beside) / folder.name
+        for place, text in package.items():
+            path = whole / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        # POSIX lets a folder take the place of an empty one, and that may be somebody's.
+        if folder.is_symlink() or folder.exists():
+            raise FileExistsError(f"{folder} is there already")
+        whole.rename(folder)
