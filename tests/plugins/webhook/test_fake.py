@@ -85,14 +85,16 @@ async def test_it_takes_what_the_transport_sends_and_only_with_its_key(
         {**signed(), "webhook-signature": "v1,é"},
         {**signed(), "webhook-timestamp": "soon"},
         {**signed(), "webhook-timestamp": "9" * 5_000},
-        signed(at=datetime.now(UTC) - timedelta(minutes=6)),
-        signed(at=datetime.now(UTC) + timedelta(minutes=6)),
     ],
 )
-async def test_it_refuses_what_is_not_signed_for_this_body_now(
-    address: Address, headers: dict[str, str]
-) -> None:
+async def test_it_refuses_what_is_not_signed_for_this_body(address: Address, headers: dict[str, str]) -> None:
     assert await address.post(BODY, headers) == 403
+    assert not address.receiver.arrivals
+
+
+@pytest.mark.parametrize("minutes", [-6, 6])
+async def test_it_refuses_what_is_not_signed_now(address: Address, minutes: int) -> None:
+    assert await address.post(BODY, signed(at=datetime.now(UTC) + timedelta(minutes=minutes))) == 403
     assert not address.receiver.arrivals
 
 
