@@ -8,7 +8,8 @@ import reprlib
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
 from . import trace
 from .breakoff import BLOCKED, BrokenOff, breakable
@@ -22,7 +23,57 @@ from .transport import DEFAULT_THROTTLE, Payload, SendContext, seconds_in
 _LONGEST_WORDS = 500
 """Characters of what a service or a plugin said that are kept."""
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """A payload, and the text that it was at that moment, free of secrets; or ``fault``: why there is none.
+
+    ``exclusive``: the plugin was broken off, and let no other thread run.
+    """
+
+    payload: Payload = field(default_factory=dict)
+    text: str = ""
+    fault: PermanentFailure | TemporaryFailure | None = None
+    exclusive: bool = False
+
+
+def format_payload(webhook: Webhook, make_notice: Callable[[], Notice], redact: Redactor) -> Formatted:
+    """What the webhook's transport makes of an event. It raises nothing, whatever the plugin does."""
+    began = time.monotonic()
+    formatted = _format(webhook, make_notice, redact)
+    if trace.is_on():
+        asked = f"format(webhook={webhook.name}, options={trace.shown(webhook.options)})"
+        came = formatted.fault or formatted.text
+        trace.say(webhook.transport.name, asked, came, time.monotonic() - began)
+    return formatted
+
+
+@breakable
+def _format(webhook: Webhook, make_notice: Callable[[], Notice], redact: Redactor) -> Formatted:
+    who = plugin_of(webhook)
+    try:
+        payload = webhook.transport.format(make_notice(), webhook.options)
+        text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
+        text.encode()  # half of a surrogate pair is JSON to Python, and to nobody else
+    except BrokenOff as error:
+        words = f"{who}: format was broken off: {error}"
+        # Where a thread helps, the next attempt is made in one, and has its full time.
+        kind = PermanentFailure if error.exclusive else TemporaryFailure
+        return Formatted(fault=kind(_words(words, redact)), exclusive=error.exclusive)
+    except BaseException as error:  # noqa: BLE001 - not even a plugin's sys.exit() may end the service
+        words = f"{who}: format failed: {_said(error)}"
+        return Formatted(fault=PermanentFailure(_words(words, redact)))
+    if not isinstance(payload, Mapping):
+        return Formatted(
+            fault=PermanentFailure(f"{who}: format returned {_kind(payload)}, and a payload is a dict")
+        )
+    return Formatted(payload, redact(text))
+
+
+def plugin_of(webhook: Webhook) -> str:
+    """The plugin of the webhook's transport, as people are told of it."""
+    who = webhook.transport.plugin or type(webhook.transport).__module__
+    return f"plugin of transport {webhook.transport.name} ({who})"
 
 
 class Errand:
@@ -45,8 +96,7 @@ class Errand:
         self.transport = webhook.transport.name
         self.blocking = webhook.transport.blocking
         self.destination = webhook.destination
-        who = webhook.transport.plugin or type(webhook.transport).__module__
-        self.plugin = f"plugin of transport {self.transport} ({who})"
+        self.plugin = plugin_of(webhook)
         self.method = ""
         self.text = ""
         self.exclusive = False
@@ -74,39 +124,19 @@ class Errand:
     async def run(self) -> Outcome:
         """Whatever the plugin does is an outcome, and free of secrets."""
         self.method, began = "format", time.monotonic()
-        payload = self._format()
+        formatted = format_payload(self._webhook, self._make_notice, self._redact)
+        self.text, self.exclusive = formatted.text, formatted.exclusive
         if time.monotonic() - began > BLOCKED:
             await asyncio.sleep(0)  # a turn for all others; it also tells this step from those of `send`
-        if isinstance(payload, (PermanentFailure, TemporaryFailure)):
-            return self._traced(_sound(payload, self._redact), began)
-        self._traced(self.text, began)
+        if formatted.fault:
+            return formatted.fault
         self.method, began = "send", time.monotonic()
-        return self._traced(_sound(await self._send(payload), self._redact), began)
-
-    def _traced(self, came: T, began: float) -> T:
+        outcome = _sound(await self._send(formatted.payload), self._redact)
         if trace.is_on():
-            trace.say(self.transport, f"{self.method}(…)", trace.shown(came), time.monotonic() - began)
-        return came
-
-    @breakable
-    def _format(self) -> Payload | PermanentFailure | TemporaryFailure:
-        """The payload; it is kept as the text that it is now, for ``send`` may change it."""
-        try:
-            payload = self._webhook.transport.format(self._make_notice(), self._webhook.options)
-            text = json.dumps(payload, ensure_ascii=False, allow_nan=False)
-            text.encode()  # half of a surrogate pair is JSON to Python, and to nobody else
-        except BrokenOff as error:
-            self.exclusive, words = error.exclusive, f"{self.plugin}: format was broken off: {error}"
-            # Where a thread helps, the next attempt is made in one, and has its full time.
-            return PermanentFailure(words) if error.exclusive else TemporaryFailure(words)
-        except BaseException as error:  # noqa: BLE001 - not even a plugin's sys.exit() may end the service
-            return PermanentFailure(f"{self.plugin}: format failed: {_said(error)}")
-        if not isinstance(payload, Mapping):
-            return PermanentFailure(
-                f"{self.plugin}: format returned {_kind(payload)}, and a payload is a dict"
-            )
-        self.text = self._redact(text)
-        return payload
+            context = self._context
+            asked = f"send({context.delivery} to {context.webhook}, attempt {context.attempt})"
+            trace.say(self.transport, asked, outcome, time.monotonic() - began)
+        return outcome
 
     @breakable
     async def _send(self, payload: Payload) -> Outcome:

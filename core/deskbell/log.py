@@ -102,7 +102,7 @@ class _OneSafeLine(logging.Formatter):
             text = super().format(record)
         except Exception as error:  # noqa: BLE001 - logging would print the arguments to stderr, raw
             text = super().format(_without_arguments(record, error))
-        return one_line(redact(text))
+        return one_line(redact(text)[: getattr(record, "longest", None)])
 
 
 def _without_arguments(record: logging.LogRecord, error: Exception) -> logging.LogRecord:

@@ -18,8 +18,8 @@ from .notice import Notice
 
 VARIABLE = "DESKBELL_TRACE"
 """The variable of the environment that turns it on; ``0`` and nothing leave it off."""
-_LONGEST = 300
-"""Characters of one value."""
+_LONGEST = 2_000
+"""Characters of a line."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,14 +40,18 @@ def call(who: str, function: Callable[..., Any], given: Mapping[str, object]) ->
     except BaseException as error:
         say(who, asked, f"raised {type(error).__name__}: {error}", time.perf_counter() - began)
         raise
-    say(who, asked, shown(result), time.perf_counter() - began)
+    say(who, asked, result, time.perf_counter() - began)
     return result
 
 
-def say(who: str, asked: str, came: str, seconds: float) -> None:
-    """One line: ``asked`` was asked of ``who``, and ``came`` came of it."""
+def say(who: str, asked: str, came: object, seconds: float) -> None:
+    """One line: ``asked`` was asked of ``who``, and ``came`` came of it.
+
+    The log cuts it, once every secret in it is masked: half a secret would not be found any more.
+    """
     _log.setLevel(logging.INFO)  # whatever the level of the others
-    _log.info("%s: %s -> %s (%.1f ms)", who, asked, came[:_LONGEST], seconds * 1000)
+    told = "%s: %.1f ms for %s -> %s"
+    _log.info(told, who, seconds * 1000, asked, shown(came), extra={"longest": _LONGEST})
 
 
 def shown(value: object) -> str:
@@ -59,8 +63,13 @@ def shown(value: object) -> str:
             return f"<attempt {value.number} of {value.event_id} to {value.webhook}: {value.outcome!r}>"
         case Notice():
             return shown(value.event)
+        case str():
+            return value
         case type():
             return value.__name__
         case list() | tuple():
             return f"[{', '.join(map(shown, value))}]"
-    return value if isinstance(value, str) else repr(value)
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001 - a plugin's own code, and a trace must not change what it does
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
