@@ -30,17 +30,12 @@ Marks: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MARK = "_impl"
+RESERVED_NAMES = frozenset({"deskbell", "demo", "metrics", "none", "transport"})
+"""Words that mean something else to deskbell, and to its config."""
 _SYNC = (
-    "format",
-    "headers",
-    "picture",
-    "readable",
-    "recognises",
-    "redact",
-    "refusals",
-    "refuses",
+    "fake", "format", "headers", "picture", "readable", "recognises", "redact", "refusals", "refuses", "unavailable",
     "warnings",
-)
+)  # fmt: skip
 _LEVELS = frozenset({"low", "medium", "high"})
 _PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -128,6 +123,8 @@ def offered_classes(hook: str, offered: object, kind: type) -> Iterator[str]:
 def transport_faults(offered: type[Transport[Any]]) -> Iterator[str]:
     """Why core cannot use this transport."""
     yield from _class_faults(offered, sync=_SYNC, coroutines=("send", "probe"))
+    if getattr(offered, "name", None) in RESERVED_NAMES:
+        yield f"{offered.__name__}.name means something else to deskbell: choose another one"
     longest = getattr(offered, "max_length", None)
     if not isinstance(longest, int) or isinstance(longest, bool) or longest < 1:
         yield f"{offered.__name__}.max_length must be a positive whole number, not {longest!r}"

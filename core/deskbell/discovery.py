@@ -22,6 +22,9 @@ GROUP = "deskbell"
 """The entry-point group of plugins."""
 DISABLE_VARIABLE = "DESKBELL_DISABLE_PLUGINS"
 """Names of plugins that are left out, separated by commas."""
+_NO_PLUGIN = re.compile(r"_|test_|conftest\.py$")
+"""File names in ``plugins_dir``: modules that plugins share, and tests beside them
+(https://docs.pytest.org/en/stable/explanation/goodpractices.html#conventions-for-python-test-discovery)."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,11 +42,15 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A plugin that was found. ``load`` imports it, which may raise anything; ``module`` is what it imports."""
+    """A plugin that was found. ``load`` imports it, which may raise anything; ``module`` is what it imports.
+
+    ``own``: it is whoever's works on it (a file, an editable install), so that no other version would mend it.
+    """
 
     origin: Origin
     module: str
     load: Callable[[], object]
+    own: bool = False
 
 
 def find_candidates(
@@ -100,7 +107,13 @@ def _of_entry_points(points: Iterable[metadata.EntryPoint]) -> Iterator[Candidat
     for point in points:
         distribution, version = (point.dist.name, point.dist.version) if point.dist else ("", "")
         origin = Origin(point.name, distribution or "an unknown distribution", version or "")
-        yield Candidate(origin, point.module, point.load)
+        yield Candidate(origin, point.module, point.load, own=_is_editable(point))
+
+
+def _is_editable(point: metadata.EntryPoint) -> bool:
+    """https://packaging.python.org/en/latest/specifications/direct-url/"""
+    told = point.dist.read_text("direct_url.json") if point.dist else None
+    return told is not None and re.search(r'"editable":\s*true', told) is not None
 
 
 def _of_files(plugins_dir: Path | None) -> Iterator[Candidate]:
@@ -109,9 +122,9 @@ def _of_files(plugins_dir: Path | None) -> Iterator[Candidate]:
     if not plugins_dir.is_dir():
         yield Candidate(Origin(plugins_dir.name, "plugins_dir"), "", partial(_no_folder, plugins_dir))
     for path in plugins_dir.glob("*.py"):
-        if not path.name.startswith("_"):
+        if not _NO_PLUGIN.match(path.name):
             origin = Origin(path.stem, f"{plugins_dir.name}/{path.name}")
-            yield Candidate(origin, path.stem, partial(_load_file, path))
+            yield Candidate(origin, path.stem, partial(_load_file, path), own=True)
 
 
 def _no_folder(plugins_dir: Path) -> object:

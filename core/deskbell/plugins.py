@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, TypeVar
 import pluggy
 
 from . import API_VERSION, __version__, hookspecs, trace
+from .blame import blamed_on, in_words
 from .breakoff import BrokenOff, breakable
 from .conformance import (
     implemented_hooks,
@@ -35,7 +35,7 @@ from .hookspecs import PROJECT, hookimpl
 from .source import NativeSource, Source, Sources
 from .transport import Transport
 
-_LONGEST_REASON = 500
+_ANY_URL = "https://deskbell.example/"
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -105,6 +105,11 @@ class Plugins:
         self._silenced = set[pluggy.HookImpl]()
         self._take(admitted)
 
+    def missing(self) -> dict[str, str]:
+        """Why each plugin is not there that somebody may ask for, by its name."""
+        left_out = {origin.name: f"it is left out by {DISABLE_VARIABLE}" for origin in self.disabled}
+        return left_out | {broken.name: broken.reason for broken in self.broken}
+
     def register(self, name: str, plugin: object) -> None:
         """Add a plugin that is an object of this process, such as the metrics. ``PluginError`` when it is unusable."""
         admitted = _admit(self._manager, Origin(name, _CORE.distribution, _CORE.version), plugin)
@@ -155,7 +160,7 @@ class Plugins:
         which = self._which(observer)
         traceback = error if which not in self._complained else None
         self._complained.add(which)
-        _log.error("plugin %s: %s raised %s", *which, _in_words(error), exc_info=traceback)
+        _log.error("plugin %s: %s raised %s", *which, in_words(error), exc_info=traceback)
 
 
 def load_plugins(
@@ -177,7 +182,7 @@ def load_plugins(
     admitted, broken = [_admit(manager, _CORE, _Core())], list[BrokenPlugin]()
     for candidate in chosen:
         try:
-            with _blamed_on(candidate):
+            with blamed_on(candidate):
                 _refuse_shared_name(candidate.origin, chosen)
                 admitted.append(_admit(manager, candidate.origin, candidate.load()))
         except PluginError as error:
@@ -209,7 +214,7 @@ def _admit(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> _Ad
         sources = tuple(_built(cls, source_faults(cls)) for cls in adapters)
         for provided in (*transports, *sources):
             provided.plugin = str(origin)
-        lacks = tuple(filter(None, (str(transport.unavailable()) for transport in transports)))
+        lacks = tuple(filter(None, map(_asked, transports)))
     except BaseException:
         manager.unregister(name=origin.name)  # pluggy itself may leave half of it behind
         raise
@@ -268,6 +273,14 @@ def _built(cls: type[T], faults: Iterable[str]) -> T:
     return cls()
 
 
+def _asked(transport: Transport[Any]) -> str:
+    """What the transport lacks. Every config asks it such things, those that do not use it as well."""
+    if not isinstance(transport.redact("text"), str):
+        raise PluginError(f"redact of the transport {transport.name} gives no text back")
+    transport.recognises(_ANY_URL)
+    return str(transport.unavailable() or "")
+
+
 def _by_plugin(caller: pluggy.HookCaller) -> tuple[pluggy.HookImpl, ...]:
     """pluggy's own order is an accident of registration."""
     return tuple(sorted(caller.get_hookimpls(), key=lambda each: each.plugin_name))
@@ -280,7 +293,9 @@ def _refuse_shared_name(origin: Origin, candidates: Iterable[Candidate]) -> None
         holders.append(f"{_CORE} itself")
     if len(holders) > 1:
         raise PluginError(
-            f"the name {origin.name} is used by {' and '.join(holders)}", fix="uninstall all but one of them"
+            f"the name {origin.name} is used by {' and '.join(holders)}",
+            fix="keep one of them: uninstall the others, or rename their files ("
+            f"{DISABLE_VARIABLE} leaves out all of that name)",
         )
 
 
@@ -300,41 +315,3 @@ def _clashes(admitted: Sequence[_Admitted]) -> Iterator[BrokenPlugin]:
 
 def _broken(origin: Origin, reason: str, fix: str) -> BrokenPlugin:
     return BrokenPlugin(origin.name, origin.distribution, origin.version, reason=reason, fix=fix)
-
-
-# -- blaming
-
-
-@contextmanager
-def _blamed_on(candidate: Candidate) -> Iterator[None]:
-    """Whatever comes out of a plugin becomes a ``PluginError`` with a fix; Ctrl-C stays what it is."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except PluginError as error:
-        raise PluginError(_in_one_line(str(error)), fix=error.fix or _fix(candidate)) from error
-    except BaseException as error:  # a module may even call sys.exit()
-        raise PluginError(_in_words(error), fix=_fix(candidate, error)) from error
-
-
-def _fix(candidate: Candidate, error: BaseException | None = None) -> str:
-    origin = candidate.origin
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        missing = error.name.partition(".")[0]
-        if missing == candidate.module.partition(".")[0]:
-            return f"pip install --force-reinstall {origin.distribution}"
-        return f"pip install {missing} (or whichever package provides the module {missing})"
-    return f"pip install --upgrade {origin.distribution}" if origin.version else f"mend {origin.distribution}"
-
-
-def _in_words(error: BaseException) -> str:
-    try:
-        said = str(error)
-    except Exception:  # noqa: BLE001 - an exception's own text is a plugin's code too
-        said = "(its text cannot be read)"
-    return _in_one_line(f"{type(error).__name__}: {said}")
-
-
-def _in_one_line(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_REASON]

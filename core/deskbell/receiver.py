@@ -13,6 +13,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from . import trace
 from .breakoff import BrokenOff, breakable
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
@@ -73,6 +74,10 @@ class Receiver:
         self._clock = clock
         self._slowest_body = slowest_body
         self._trouble = ""
+
+    def listen_to(self, sources: Mapping[str, SourceSettings]) -> None:
+        """Take events from these sources from now on."""
+        self._sources = sources
 
     def app(self) -> web.Application:
         """The application; ``not_found`` belongs behind its last route."""
@@ -241,7 +246,7 @@ def _check_encoding(request: web.Request) -> None:
 @breakable
 def _parse(source: SourceSettings, request: EventRequest) -> TicketEvent:
     try:
-        event: object = source.adapter.parse(request)
+        event: object = trace.call(source.adapter.name, source.adapter.parse, {"request": request})
     except (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError, BrokenOff) as error:
         # What a plugin may raise without meaning the process.
         raise PluginError(f"the adapter {source.adapter.name} raised {type(error).__name__}") from error

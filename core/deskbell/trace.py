@@ -15,6 +15,7 @@ from typing import Any
 from .delivery import Attempt
 from .event import TicketEvent
 from .notice import Notice
+from .source import EventRequest
 
 VARIABLE = "DESKBELL_TRACE"
 """The variable of the environment that turns it on; ``0`` and nothing leave it off."""
@@ -61,6 +62,8 @@ def shown(value: object) -> str:
             return f"<{value.action} {value.id} of {value.source}, ticket {value.ticket or 'none'}>"
         case Attempt():
             return f"<attempt {value.number} of {value.event_id} to {value.webhook}: {value.outcome!r}>"
+        case EventRequest():
+            return f"<{len(value.body)} bytes>"
         case Notice():
             return shown(value.event)
         case str():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,14 @@ class Bell(deskbell.Transport):
 def deskbell_transports():
     return [Bell]
 """
+
+
+def with_method(*methods: str) -> str:
+    """The good one with further class methods."""
+    written = "".join(f"    @classmethod\n    {method}\n" for method in methods)
+    return GOOD.replace("    max_length", f"{written}    max_length")
+
+
 BROKEN = {
     "imports_nothing": ("import not_there_at_all", "No module named 'not_there_at_all'"),
     "misspelt": (GOOD.replace("deskbell_transports", "deskbell_transport"), "deskbell_transport is no hook of deskbell"),
@@ -37,6 +46,11 @@ BROKEN = {
     "of_tomorrow": ("deskbell_api_version = 99\n" + GOOD, "written for API 99"),
     "raises": (GOOD.replace("    return [Bell]", "    raise OSError('no gong')"), "OSError: no gong"),
     "exits": ("import sys\nsys.exit(3)", "SystemExit: 3"),
+    "cannot_redact": (with_method("def redact(cls, text): raise KeyError('gong')"), "KeyError: 'gong'"),
+    "forgets_to_return": (with_method("def redact(cls, text): pass"), "redact of the transport bell gives no text back"),
+    "exits_when_asked": (with_method("def recognises(cls, url): raise SystemExit(3)"), "SystemExit: 3"),
+    "asked_in_vain": (with_method("async def unavailable(cls): pass"), "Bell.unavailable is async: write def"),
+    "named_demo": (GOOD.replace('"bell"', '"demo"'), "Bell.name means something else to deskbell"),
     "half": (GOOD.replace("def format", "def shape"), "Bell must define format"),
     "twin": (GOOD.replace('"bell"', '"twins"'), "the transport twins is provided by"),
     "twin_too": (GOOD.replace('"bell"', '"twins"'), "the transport twins is provided by"),
@@ -104,6 +118,31 @@ def test_one_that_is_left_out_is_not_even_imported(run: Run, zoo: Path, tmp_path
     assert not (tmp_path / "imported").exists()
 
 
+def test_one_that_forgets_to_return_refuses_nothing(
+    run: Run, config_file: Callable[[str], Path], zoo: Path, sink: Sink
+) -> None:
+    """No type checker is asked of an author: ``None`` is no reason, and a sentence is not its letters."""
+    more = (
+        "def refuses(cls, url): pass",
+        "def unavailable(cls): pass",
+        "def warnings(cls, _): return 'beware'",
+    )
+    (zoo / "bell.py").write_text(with_method(*more), "utf-8")
+    config_file(WEBHOOK.format(url=sink.url, transport="bell"))
+    checked = run("check")
+    assert checked.returncode == 0, checked.stdout
+    assert re.findall(r"warning: (.*)", checked.stdout) == ["beware"]
+
+
+def test_a_webhook_whose_plugin_is_left_out_is_told_so(
+    run: Run, config_file: Callable[[str], Path], sink: Sink
+) -> None:
+    config_file(WEBHOOK.format(url=sink.url, transport="slack"))
+    checked = run("check", environment={"DESKBELL_DISABLE_PLUGINS": "slack"})
+    assert checked.returncode == 1
+    assert "'slack' could not be loaded: it is left out by DESKBELL_DISABLE_PLUGINS" in checked.stdout
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -128,5 +167,8 @@ def test_a_format_that_fails_names_the_plugin_and_the_lane_goes_on(
     sent = run("send", "desk")
     assert sent.returncode == 1
     assert f"plugin of transport bell (plugins.d/bell.py): {reason}" in sent.stdout
+    previewed = run("preview", "desk")
+    assert previewed.returncode == 1
+    assert previewed.stderr.strip() == f"deskbell: plugin of transport bell (plugins.d/bell.py): {reason}"
     assert run("send", "desk", "--event", "event.json").returncode == 0
     assert sink.texts[-1] == "next"

@@ -195,6 +195,15 @@ class TestSingleFile:
         plugins = load_plugins(plugins_dir=tmp_path, entry_points=[])
         assert (plugins.broken, len(plugins.loaded)) == ((), 1)
 
+    def test_tests_beside_a_plugin_are_no_plugins(self, tmp_path: Path) -> None:
+        (tmp_path / "bell.py").write_text(BELL + OFFER)
+        (tmp_path / "testbench.py").write_text((BELL + OFFER).replace('"bell"', '"bench"'))
+        for name in ("test_bell.py", "conftest.py"):
+            (tmp_path / name).write_text("raise SystemExit('must not run')")
+        plugins = load_plugins(plugins_dir=tmp_path, entry_points=[])
+        assert plugins.broken == ()
+        assert list(plugins.transports) == ["bell", "bench"]
+
     def test_syntax_error_is_shown_with_its_place(self, tmp_path: Path) -> None:
         (tmp_path / "misspelt.py").write_text("import deskbell\ndef (:\n")
         fault = broken(load_plugins(plugins_dir=tmp_path, entry_points=[]), "misspelt")

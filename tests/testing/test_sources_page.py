@@ -83,14 +83,18 @@ def test_the_commands_of_the_page_know_the_adapter(run: Run, environment: dict[s
     assert judged.returncode == 0, judged.stdout + judged.stderr
 
 
-def test_the_adapter_keeps_the_contract(tmp_path: Path, environment: dict[str, str]) -> None:
-    assert environment
-    (tmp_path / "test_zammad.py").write_text(CONTRACT, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "."]
-    path = {"PYTHONPATH": str(tmp_path / "plugins.d")}
+def test_the_adapter_keeps_the_contract_in_a_test_beside_it(
+    tmp_path: Path, run: Run, environment: dict[str, str]
+) -> None:
+    (tmp_path / "plugins.d" / "test_zammad.py").write_text(CONTRACT, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rs", "plugins.d"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=clean_environment(path)
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, env=clean_environment({})
     )
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
     assert "failed" not in done.stdout
+    listed = run("plugins", environment=environment)
+    assert listed.returncode == 0, listed.stdout + listed.stderr
+    assert "zammad" in listed.stdout
+    assert "test_zammad" not in listed.stdout + listed.stderr

@@ -69,7 +69,7 @@ def read_setting(config_path: Path) -> Setting:
         config_path,
         transports=plugins.transports,
         sources=plugins.sources,
-        broken={broken.name: broken.reason for broken in plugins.broken},
+        broken=plugins.missing(),
         environ=os.environ,
     )
     return Setting(plugins, loaded)

@@ -69,7 +69,7 @@ def _places(webhook: Webhook) -> Iterator[str]:
     yield webhook.destination
     try:
         own_host = webhook.transport.recognises(webhook.url.reveal())
-    except Exception:  # noqa: BLE001 - a plugin that cannot say: `serve` logs it, and keeps its lanes apart
+    except (Exception, SystemExit):  # noqa: BLE001 - a plugin that cannot say: `serve` logs it, and keeps its lanes apart
         own_host = False
     if own_host:
         yield f"{SERVICE}{webhook.transport.name}"

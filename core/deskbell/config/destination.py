@@ -96,11 +96,11 @@ def _ask_about(url: str, transport: Transport[Any], entry: WebhookEntry, path: K
     """Whether the transport can work here at all, and send there."""
     told_at = (*path, "transport" if entry.transport is not None else _given(entry))
     try:
-        if lacks := str(transport.unavailable()):
+        if lacks := str(transport.unavailable() or ""):
             scope.findings.error(told_at, f"the transport {transport.name} cannot work here: {lacks}")
-        elif url and not url.startswith(DEMO_SCHEME) and (refusal := str(transport.refuses(url))):
+        elif url and not url.startswith(DEMO_SCHEME) and (refusal := str(transport.refuses(url) or "")):
             scope.findings.error((*path, _given(entry)), f"{_given(entry)}: {refusal}")
-    except Exception as error:  # noqa: BLE001 - a plugin's own code; its words may hold the URL
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code; its words may hold the URL
         message = f"the transport {transport.name} failed when it was asked about this URL"
         scope.findings.warning(path, f"{message} ({type(error).__name__})")
 
@@ -140,7 +140,7 @@ def _diagnosis(url: str, transports: Iterable[Transport[Any]]) -> str:
         example = transport.example_url
         if example and urlsplit(example).hostname == host:
             with suppress(Exception):  # a plugin's own code, which said what it could
-                if refusal := str(transport.refuses(url)):
+                if refusal := str(transport.refuses(url) or ""):
                     return refusal
             return f"a webhook's URL of {transport.name} looks like {example}"
     return ""
@@ -171,7 +171,7 @@ def _is_played(transport: Transport[Any]) -> bool:
 def _recognises(name: str, url: str, path: KeyPath, scope: Scope) -> bool:
     try:
         return bool(scope.transports[name].recognises(url))
-    except Exception as error:  # noqa: BLE001 - a plugin's own code; its words may hold the URL
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code; its words may hold the URL
         message = f"the transport {name} failed when it was asked about this URL ({type(error).__name__})"
         scope.findings.warning(path, message)
         return False

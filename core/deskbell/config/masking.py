@@ -92,7 +92,7 @@ def _is_worth_hiding(text: str) -> bool:
 def _redacted(transport: Transport[Any], text: str) -> str:
     try:
         return transport.redact(text)
-    except Exception:  # noqa: BLE001 - a plugin's own code; showing nothing beats showing a secret
+    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's own code; showing nothing beats showing a secret
         return MASK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -78,10 +79,15 @@ def _ask_transport(template: Template, transport: Transport[Any], path: KeyPath,
         )
         scope.findings.error(path, message, "shorten them; values are cut to what remains")
     try:
-        for refusal in transport.refusals(template.skeleton):
+        for refusal in _each(transport.refusals(template.skeleton)):
             scope.findings.error(path, refusal)
-        for warning in transport.warnings(template.skeleton):
+        for warning in _each(transport.warnings(template.skeleton)):
             scope.findings.warning(path, warning)
-    except Exception as error:  # noqa: BLE001 - a plugin's own code
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code
         message = f"the transport {transport.name} failed when it was asked about this message"
         scope.findings.warning(path, f"{message} ({type(error).__name__})")
+
+
+def _each(said: Sequence[str] | str | None) -> Sequence[str]:
+    """A plugin needs no type checker: a single sentence is one, not its letters."""
+    return [said] if isinstance(said, str) else said or ()

@@ -65,7 +65,7 @@ def read_options(
         return kind.model_validate(data, context=known)
     except ValidationError as error:
         _note_all(error, kind, path, findings)
-    except Exception as error:  # noqa: BLE001 - a plugin's own validators; their words may hold the value
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own validators; their words may hold the value
         findings.error(path, f"the transport's own check of these options failed ({type(error).__name__})")
     return None
 
@@ -103,7 +103,8 @@ def _note_unknown_key(
     key = str(path[-1])
     meant = _OTHER_WORDS.get(key.casefold(), "")
     meant = meant if meant in known else closest(key, known)
-    hint = f"did you mean '{meant}'?" if meant else f"known keys: {', '.join(known)}"
+    hint = f"known keys: {', '.join(known)}" if known else "there are none: take it out"
+    hint = f"did you mean '{meant}'?" if meant else hint
     if "options" in known and key in option_names:
         hint = f"write it under options:  options: {{{key}: …}}"
     elif meant and not findings.written((*path[:-1], meant)):

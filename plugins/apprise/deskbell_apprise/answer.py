@@ -10,17 +10,18 @@ import errno
 import logging
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote
 
 from deskbell import Delivered, Outcome, Response, TemporaryFailure, classify_response
 
 from .logs import Heard
+from .masking import masked, secrets_of
 
-MASK = "•••"
-_SHORTEST_SECRET = 6
-"""Characters, as deskbell's own redaction of such URLs has it."""
 _LONGEST_ANSWER = 300
-"""Bytes of a service's answer that are shown."""
+"""Characters of a service's answer that are shown."""
+_CUT_BY_APPRISE = 2_000
+"""Bytes of an answer that most of its services log; some log all of it."""
+_MOST_READ = 20_000
+"""Bytes of an answer, or characters of a line, that are looked at."""
 
 _STATUS = re.compile(r"\berror\s*=\s*([345]\d\d)\b")
 _CAUSE = "Socket Exception:"
@@ -32,7 +33,6 @@ _BEFORE_IT_LEFT = re.compile(
 https://urllib3.readthedocs.io/en/stable/reference/urllib3.exceptions.html"""
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
-_SIGNS = re.compile("[:/?&=#@,]+")
 
 
 def outcome_of(sent: bool, heard: Heard, url: str, *, cut_to: int = 0) -> Outcome:
@@ -41,7 +41,7 @@ def outcome_of(sent: bool, heard: Heard, url: str, *, cut_to: int = 0) -> Outcom
         cut = f"; its end was cut off, set max_length: {cut_to}" if cut_to else ""
         return Delivered(detail=f"sent by Apprise, which says no more{cut}")
     said = [line.getMessage() for line in heard if line.levelno >= logging.WARNING]
-    words = _without_secrets(" ".join([*said[-1:], *_answer(heard)]), url)
+    words = _words(said, heard, secrets_of(url))
     if status := _last_status(said):
         return classify_response(Response(status, {}, words.encode()))
     unsent = " (no connection came about)" if (never_left := _never_left(heard)) else ""
@@ -57,12 +57,26 @@ def _last_status(said: Sequence[str]) -> int:
     return int(found[-1]) if found else 0
 
 
-def _answer(heard: Heard) -> list[str]:
-    """The beginning of the service's answer to the last request, where Apprise logs it by itself."""
+def _words(said: Sequence[str], heard: Heard, secrets: Sequence[str]) -> str:
+    """The last line, and what the service answered. Masked before it is cut."""
+    lines = [masked(line[:_MOST_READ], secrets, is_cut=len(line) > _MOST_READ) for line in said[-1:]]
+    answers = [f"({_beginning(body, secrets)})" for body in _answer(heard)]
+    return " ".join([*lines, *answers])
+
+
+def _beginning(body: bytes, secrets: Sequence[str]) -> str:
+    """Of an answer, which may end in half a secret, or in half a character of one."""
+    is_cut = len(body) >= _CUT_BY_APPRISE
+    text = body[:_MOST_READ].decode("utf-8", "replace")
+    return masked(text.rstrip("\ufffd") if is_cut else text, secrets, is_cut=is_cut)[:_LONGEST_ANSWER]
+
+
+def _answer(heard: Heard) -> list[bytes]:
+    """The service's answer to the last request, where Apprise logs it by itself."""
     answers = [line.args for line in heard if str(line.msg).startswith(_ANSWER)]
     match answers[-1:]:
         case [(bytes() as body,)] if body:
-            return [f"({body[:_LONGEST_ANSWER].decode('utf-8', 'replace')})"]
+            return [body]
     return []
 
 
@@ -77,11 +91,3 @@ def _never_left(heard: Heard) -> bool:
     return number is not None and (
         int(number[1]) in _UNREACHABLE or int(number[1]) < 0
     )  # below 0: no such name
-
-
-def _without_secrets(text: str, url: str) -> str:
-    """deskbell masks the parts of the URL as they stand in it; Apprise says them without their percent signs."""
-    parts = {part for part in _SIGNS.split(unquote(url))[1:] if len(part) >= _SHORTEST_SECRET}
-    for part in sorted(parts, key=len, reverse=True):
-        text = text.replace(part, MASK)
-    return text

@@ -9,6 +9,7 @@ width: it survives every conversion and shows nothing.
   (``@everyone``, ``@channel``, ``@all``); the one of an e-mail address is left alone.
 - A ``<`` is broken where something follows it: ``<@U1>``, ``<!channel>``, ``<at user_id="all">``, ``<users/all>``,
   ``<https://…|label>``, and any tag of HTML.
+- The ``&`` of an entity is broken: Mattermost finds ``@all`` in ``&commat;all``, and ``<`` may be ``&#60;``.
 - A ``]`` is broken before ``(``, ``[`` and ``:``: a link or a picture of Markdown, whose label may lie.
 
 Signs that only look different (``*bold*``) are left alone in ``text``. All of these are pure, know nothing of what
@@ -29,16 +30,18 @@ GAP = "\u200b"
 _GROUPS = r"everyone|here|(?:all|channel|group|online|room|team|undefined)\b"
 _MENTION = re.compile(rf"[@＠](?=\Z|{_GROUPS}|_|[^\s\w])|(?<![^\W_])[@＠](?=\S)", re.IGNORECASE)
 _FORM = re.compile(r"<(?=\S|\Z)|\](?=[(\[:]|\Z)")
-_ENTITY = re.compile(r"&(?=[#\w]|\Z)")  # Python-Markdown undoes a backslash before it too late
+# The owner's own words may bring the `;`, as in `%subject%; %content%`: `R&D` at the end stays, `&commat` does not.
+_ENTITY = re.compile(r"&(?=#(?:[\dxX]|\Z)|\w+;|(?:commat|[lg]t|amp|[lr](?:sqb|brack|par))?\Z)", re.IGNORECASE)
+_ANY_ENTITY = re.compile(r"&(?=[#\w]|\Z)")  # Python-Markdown undoes a backslash before it too late
 _MARKUP = re.compile(r"[\\`*_\[\]<>|~]")
 _LINE_START = re.compile(r"^([ \t]*)(?=[#+=:-])|^([ \t]*\d{1,9})(?=[.)])", re.MULTILINE)
-_TOUCHES = re.compile(rf"[@＠<\]](?={VALUE})")
+_TOUCHES = re.compile(rf"(?:[@＠<\]]|&#?\w*)(?={VALUE})")
 _IN_A_TAG = re.compile(rf"<[A-Za-z/!][^<>]*{VALUE}")
 
 
 def text(value: str) -> str:
     """``value`` as plain text, for a template in plain text."""
-    return _FORM.sub(_with_gap, _without_mentions(value))
+    return _FORM.sub(_with_gap, _ENTITY.sub(_with_gap, _without_mentions(value)))
 
 
 def markdown(value: str) -> str:
@@ -46,7 +49,7 @@ def markdown(value: str) -> str:
 
     To a service that takes text Apprise passes Markdown on as it is, so that it is safe as text first.
     """
-    return _LINE_START.sub(r"\1\2\\", _MARKUP.sub(r"\\\g<0>", _ENTITY.sub(_with_gap, text(value))))
+    return _LINE_START.sub(r"\1\2\\", _MARKUP.sub(r"\\\g<0>", _ANY_ENTITY.sub(_with_gap, text(value))))
 
 
 def html(value: str) -> str:

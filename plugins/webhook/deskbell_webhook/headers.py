@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from deskbell import Secret
 
@@ -27,10 +27,6 @@ _REFUSED: Mapping[str, str] = {
 }
 """Names in lower case -> why an owner cannot set them."""
 _WHY_REFUSED = {name: why for names, why in _REFUSED.items() for name in names.split()}
-
-_PARTS = re.compile(r"[\s,;:=\"]+")
-_SHORTEST_PART = 8
-"""Characters: a shorter part of a value is an ordinary word, such as `Bearer`."""
 
 
 def refuse_unusable(headers: Mapping[str, Secret]) -> None:
@@ -69,9 +65,3 @@ def _fault_of_value(name: str, value: str) -> str:
     if name == "content-type" and not _JSON_TYPE.fullmatch(value):
         return "what is sent is JSON: application/json, or a name that ends in +json"
     return ""
-
-
-def secret_parts(value: str) -> Iterator[str]:
-    """``value``, and what of it is secret by itself: of ``Bearer abc…`` a service may repeat the token alone."""
-    yield value
-    yield from (part for part in _PARTS.split(value) if len(part) >= _SHORTEST_PART)

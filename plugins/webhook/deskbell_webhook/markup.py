@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from deskbell import Notice, plain
+from deskbell import LINK, VALUE, Notice, plain
 
 from . import markdown
 from .body import units
+
+_VALUE_AS_TAG = re.compile(rf"<(?=[/!?]?{VALUE})")
+_IN_A_TAG = re.compile(rf"<[A-Za-z/!?][^<>]*{VALUE}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +29,18 @@ class Markup:
         return notice.text(self.escape, limit=limit, measure=units, literal=self.literal, link=self.link)
 
 
+def _without_named_tags(skeleton: str) -> str:
+    """The owner's words; ``<%content%>`` is text, for else a value would be a tag."""
+    return _VALUE_AS_TAG.sub("&lt;", skeleton)
+
+
+def has_value_in_tag(skeleton: str) -> bool:
+    """Whether a value stands inside a tag: as an attribute or a part of one no escape makes it safe."""
+    return _IN_A_TAG.search(skeleton.replace(LINK, "")) is not None
+
+
 MARKUPS: Mapping[str, Markup] = {
     "plain": Markup(plain),
     "markdown": Markup(markdown.escape, markdown.link, markdown.literal),
-    "html": Markup(html.escape, html.escape),
+    "html": Markup(html.escape, html.escape, _without_named_tags),
 }

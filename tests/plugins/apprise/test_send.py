@@ -212,6 +212,61 @@ async def test_the_secrets_of_the_url_come_out_nowhere(
     assert [record for record in caplog.records if record.name.startswith(("apprise", "urllib3"))] == []
 
 
+LONG = "sesame-opens-the-door-to-forty-thieves-1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "x" * 280 + LONG,
+        "x" * 297 + LONG,
+        LONG * 60,
+        "x" + LONG * 60,
+        "/hook/" * 30 + LONG * 60,
+        " " * 1980 + LONG,
+        "é" + LONG * 60,
+    ],
+    ids=["cut by us", "cut in its name", "cut by Apprise", "cut later", "with a path", "blank", "not ASCII"],
+)
+@pytest.mark.parametrize("place", ["/hook/{}", "/hook?token={}", "{}"])
+async def test_no_half_of_a_secret_is_left_where_an_answer_is_cut(
+    desk: Desk, service: Service, answer: str, place: str
+) -> None:
+    """Apprise keeps 2,000 bytes of an answer, and less of them is shown."""
+    service.says("/", 403, answer)
+    url = service.url(place.format(LONG)) if "/" in place else service.url().replace("://", f"://ann:{LONG}@")
+    detail = (await desk.send(url)).outcome.detail
+    assert len(service.got) == 1
+    assert "sesa" not in detail
+    assert len(detail) < 500
+
+
+async def test_an_answer_that_is_not_cut_keeps_its_last_word(desk: Desk, service: Service) -> None:
+    service.says("/hook", 403, "what is sesame")
+    detail = (await desk.send(service.url(f"/hook/{LONG}"))).outcome.detail
+    assert detail.endswith("(what is sesame)")
+
+
+@pytest.mark.parametrize(
+    ("login", "shown"),
+    [
+        ("ann:topsecret9@", "Basic •••"),
+        ("ann:top%3Asecret%409@", "Basic •••"),
+        ("ann:caf%C3%A9-secret@", "Basic •••"),
+        ("ann:p@", "Basic •••"),
+    ],
+)
+async def test_a_service_that_repeats_the_login_tells_nobody(
+    desk: Desk, service: Service, login: str, shown: str
+) -> None:
+    async def repeat(request: web.Request) -> web.Response:
+        return web.Response(status=401, text=f"got {request.headers['Authorization']}, no")
+
+    service.replies["/hook"] = repeat
+    detail = (await desk.send(service.url().replace("://", f"://{login}"))).outcome.detail
+    assert detail.endswith(f"(got {shown}, no)")
+
+
 def test_the_log_of_others_who_use_apprise_stays_theirs(caplog: pytest.LogCaptureFixture) -> None:
     from deskbell_apprise import logs
 

@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from deskbell import Transport
-from deskbell.config import Loaded, load_config
+from deskbell.config import Loaded, Severity, load_config
 from deskbell_clientxcms.source import ClientXCMS
 from deskbell_webhook import Webhook
 from deskbell_webhook.body import MAX_DEPTH, MAX_PARTS, MAX_TEXTS, MAX_WRITTEN
@@ -156,6 +156,23 @@ def test_a_message_with_too_many_words_of_its_own_is_an_error(load: Callable[...
     loaded = load("", message="%subject% " + "é" * 3_999)
     assert "4001 characters, a message takes 4000" in only([one.message for one in loaded.problems])
     assert load("", message="%subject% " + "é" * 3_998).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ('<a href=\\"%content%\\">x</a>', 1),
+        ("<b %subject%>x</b>", 1),
+        ('<a href=\\"%url%\\">%subject%</a> 1 < %content%', 0),
+        ("<p>%subject%</p> <%content%>", 0),
+    ],
+)
+def test_a_variable_inside_a_tag_is_warned_of(load: Callable[..., Loaded], message: str, told: int) -> None:
+    """``javascript:…`` has no character that an entity would help against."""
+    loaded = load("    options: {markup: html}\n", message=message)
+    assert loaded.config is not None
+    found = [one for one in loaded.problems if "inside a tag" in one.message]
+    assert [one.severity for one in found] == [Severity.WARNING] * told
 
 
 def test_a_secret_never_stands_in_an_error(load: Callable[..., Loaded]) -> None:

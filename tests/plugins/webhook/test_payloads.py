@@ -111,6 +111,12 @@ def test_links_and_the_owners_words_beside_values_are_treated_as_the_markup_need
     }
 
 
+@pytest.mark.parametrize("template", ["<%content%>", "</%content%>", "<!%content%>"])
+def test_in_html_a_value_is_no_name_of_a_tag(render: Render, template: str) -> None:
+    text = str(render(template, {"content": "img src=x"}, markup="html")["text"])
+    assert text == "&lt;" + template[1:].replace("%content%", "img src=x")
+
+
 @settings(max_examples=300, deadline=None)
 @given(
     text=st.text(max_size=60) | st.text(alphabet="<>&\"'=/a b\n", max_size=40),

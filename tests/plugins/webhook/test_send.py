@@ -22,8 +22,9 @@ from deskbell import (
     SendError,
     TemporaryFailure,
     Throttled,
+    TicketEvent,
 )
-from deskbell.delivery import Delivery, State
+from deskbell.delivery import Attempt, Delivery, State
 from deskbell.redaction import Redactor
 from deskbell.sender import Sender
 from deskbell.signature import verify
@@ -138,22 +139,26 @@ async def test_a_second_attempt_has_the_same_id_a_new_time_and_a_signature_of_it
         Oracle(SIGNING_SECRET).verify(first_body, dict(first.headers))
 
 
-async def test_all_attempts_of_a_delivery_have_one_id_and_two_deliveries_two(serve: Serve) -> None:
-    """Through core's own sender: what it calls a delivery has a full stop, and a webhook-id must not."""
-    inbox = Inbox(503, "later")
-    url = Secret(await serve(inbox.handle))
-    hook = configured(transport=Webhook(), options=options_of(signing_secret=SIGNING_SECRET))
+async def attempted(url: str, told: TicketEvent, row: int = 7, number: int = 1, **options: Any) -> Attempt:
+    """Through core's own sender, which names deliveries, and masks what an answer repeats."""
+    delivery = Delivery(
+        id=row, event_id=told.id, webhook="w", transport="webhook", ticket="1", action="Reply",
+        state=State.SENDING, due_from=now(), attempts=number,
+    )  # fmt: skip
+    hook = configured(url=url, transport=Webhook(), options=options_of(**options))
     async with loopback_client() as client:
         sender = Sender(client.request, timezone=UTC, date_format="%H:%M", clock=now, timeout=5)
-        told = event(text="Bonjour")
-        for row, number in ((7, 1), (7, 2), (8, 1)):
-            delivery = Delivery(
-                id=row, event_id=told.id, webhook="w", transport="webhook", ticket="1", action="Reply",
-                state=State.SENDING, due_from=now(), attempts=number,
-            )  # fmt: skip
-            attempt = await sender.attempt(Claimed(delivery, told), hook, url)
-            assert isinstance(attempt.outcome, TemporaryFailure)
-            assert json.loads(attempt.payload) == {"text": "Bonjour"}
+        return await sender.attempt(Claimed(delivery, told), hook, hook.url)
+
+
+async def test_all_attempts_of_a_delivery_have_one_id_and_two_deliveries_two(serve: Serve) -> None:
+    """What core calls a delivery has a full stop, and a webhook-id must not."""
+    inbox = Inbox(503, "later")
+    url, told = await serve(inbox.handle), event(text="Bonjour")
+    for row, number in ((7, 1), (7, 2), (8, 1)):
+        attempt = await attempted(url, told, row, number, signing_secret=SIGNING_SECRET)
+        assert isinstance(attempt.outcome, TemporaryFailure)
+        assert json.loads(attempt.payload) == {"text": "Bonjour"}
     for request, body in inbox.requests:
         assert Oracle(SIGNING_SECRET).verify(body, dict(request.headers)) == {"text": "Bonjour"}
     ids = [request.headers["webhook-id"] for request, _ in inbox.requests]
@@ -198,22 +203,38 @@ async def test_a_chat_that_says_no_in_a_200_is_believed(serve: Serve, deliver: D
 
 @pytest.mark.parametrize("status", [200, 400, 403, 410, 429, 500])
 async def test_what_an_answer_repeats_of_a_secret_is_not_told(
-    serve: Serve, deliver: Deliver, caplog: pytest.LogCaptureFixture, status: int
+    serve: Serve, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """Also the token alone, of which core knows only that ``Bearer …`` is secret."""
+    """Also the token alone, of ``Bearer …``."""
     key = SIGNING_SECRET.removeprefix("whsec_")
     inbox = Inbox(status, f'bad token "{TOKEN}", Bearer {TOKEN}; {SIGNING_SECRET} {key} k3y-of-the-house')
     caplog.set_level(0)
-    outcome = await deliver(
+    attempt = await attempted(
         await serve(inbox.handle),
-        PAYLOAD,
+        event(),
         headers={"Authorization": f"Bearer {TOKEN}", "X-Keys": "a=k3y-of-the-house; b"},
         signing_secret=SIGNING_SECRET,
     )
     for secret in (TOKEN, key, "k3y-of-the-house"):
-        assert secret not in repr(outcome)
+        assert secret not in repr(attempt)
         assert secret not in caplog.text
-    assert "bad token" in outcome.detail
+    assert "bad token" in attempt.outcome.detail
+
+
+@pytest.mark.parametrize("short", ["abc", "1", "h", "v", "•"])
+async def test_a_short_header_uncovers_no_token_of_the_url(serve: Serve, short: str) -> None:
+    token = "abcdefghijklmnopqrstuv"
+    url = await serve(Inbox(403, f"no hook at /h/{token}").handle)
+    attempt = await attempted(f"{url}/h/{token}", event(), headers={"X-Key": short, "X-Version": "1"})
+    assert attempt.outcome == DestinationGone("403 no hook at •••", certain=False)
+
+
+async def test_the_login_of_the_url_is_not_told_in_the_form_in_which_it_is_sent(serve: Serve) -> None:
+    async def repeat(request: web.Request) -> web.Response:
+        return web.Response(status=401, text=request.headers["Authorization"])
+
+    url = (await serve(repeat)).replace("://", "://ann:caf%C3%A9-secret@")
+    assert (await attempted(url, event())).outcome == DestinationGone("401 Basic •••", certain=False)
 
 
 def test_no_secret_stands_in_what_options_print() -> None:
