@@ -30,6 +30,31 @@ if TYPE_CHECKING:
     from tests.conftest import Run
 
 KINDS: tuple[Kind, ...] = ("transport", "source")
+OTHERS = [
+    "options",
+    "notice",
+    "secret",
+    "plain",
+    "field",
+    "class_var",
+    "typing",
+    "any",
+    "str",
+    "self",
+    "test",
+]
+SAME_WORDS: dict[Kind, list[str]] = {
+    "transport": [
+        *OTHERS,
+        "payload",
+        "pydantic",
+        "transports",
+        "transport_contract",
+        "test_transport_contract",
+    ],
+    "source": [*OTHERS, "fields", "event", "sources", "source", "source_contract", "ticket_event"],
+}
+"""Names that the package's own code has for something else, or that tests have."""
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True)
 LINTED = "A,ANN,B,C4,E,F,I,N,PIE,PT,RET,RUF,S,SIM,T20,TC,TRY,UP"
 
@@ -46,9 +71,13 @@ def all_in(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
-def ended(package: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def ended(
+    package: Path, *command: str, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """A module of this environment, run in the package with its ``src`` on the path."""
-    environ = clean_environment({"PYTHONPATH": "src", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"})
+    environ = clean_environment(
+        {"PYTHONPATH": "src", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **(environment or {})}
+    )
     return subprocess.run(
         [sys.executable, "-m", *command],
         cwd=package,
@@ -104,6 +133,31 @@ def test_mypy_finds_nothing_in_it(tmp_path: Path, kind: Kind) -> None:
     package = made(tmp_path, "my_service", kind)
     typed = ended(package, "mypy", "--strict", "--cache-dir", os.devnull, "src", "tests")
     assert typed.returncode == 0, typed.stdout
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_its_name_means_elsewhere_its_code_is_sound(tmp_path: Path, kind: Kind) -> None:
+    """All packages at once: they differ in their names only, and each test file is collected by itself."""
+    packages = [made(tmp_path, name, kind) for name in SAME_WORDS[kind]]
+    modules = [str(path) for package in packages for path in (package / "src").iterdir()]
+    tests = [str(package / "tests") for package in packages]
+    environment = {"PYTHONPATH": os.pathsep.join(str(package / "src") for package in packages)}
+    commands = [("pytest", "--co", "-q", "-W", "error", "-p", "no:cacheprovider", *tests)]
+    if find_spec("mypy"):
+        commands.append(("mypy", "--strict", "--cache-dir", os.devnull, *modules, *tests))
+    for command in commands:
+        ran = ended(tmp_path, *command, environment=environment)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("transport_contract", "transport"), ("field", "transport"), ("options", "source")]
+)
+def test_its_tests_are_green_whatever_its_name_means_elsewhere(tmp_path: Path, name: str, kind: Kind) -> None:
+    package = made(tmp_path, name, kind)
+    install(package, name)
+    tested = ended(package, "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -190,7 +244,11 @@ def test_source_makes_a_source(run: Run, tmp_path: Path) -> None:
         ("deskbell", "deskbell's own"),
         ("metrics", "deskbell's own"),
         ("class", "Python's"),
-        ("none", "Python's"),  # its class would be None
+        ("none", "deskbell's own"),
+        ("demo", "deskbell's own"),
+        ("transport", "deskbell's own"),
+        ("true", "Python's"),  # its class would be True
+        ("value_error", "Python's"),
         ("discord", "taken, by the transport of deskbell"),
         ("clientxcms", "taken, by the source of deskbell"),
     ],

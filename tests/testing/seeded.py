@@ -28,6 +28,8 @@ KEEP_PAYLOAD = """self.kept = payload
         payload = self.kept"""
 READ_WHOLE = """if response.body[:1] == b"{":
             __import__("json").loads(response.body)"""
+LATER_ON = """async def later():
+    return None"""
 DOUBT = """response = await context.get()
         found = deskbell.classify_response(response)
         return found if response.status == 404 else None"""
@@ -69,6 +71,16 @@ def at_import(lines: str) -> Change:
     return API, f"{API}\n{lines}\n"
 
 
+def asked(method: str, result: str, *, of: str = "self") -> Change:
+    """The class answers what core asks by ``method`` with ``result``."""
+    above = "    @classmethod\n" if of == "cls" else ""
+    takes = "" if method == "unavailable" else ", text: str"
+    return (
+        "    def readable(",
+        f"{above}    def {method}({of}{takes}):\n        {result}\n\n    def readable(",
+    )
+
+
 GONE = 'deskbell.DestinationGone("no")'
 NO = 'deskbell.PermanentFailure("no")'
 LATER = "deskbell.TemporaryFailure(response.words())"
@@ -107,6 +119,22 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
         ("cuts_by_itself",
          (TEXT, 'escape(notice.values.get("subject", "") + notice.values.get("content", ""))[:500]')),
     ],
+    "questions_are_answered_in_text": [
+        ("unavailable_without_return", asked("unavailable", "pass", of="cls")),
+        ("unavailable_raises", asked("unavailable", "raise ImportError('apprise')", of="cls")),
+        ("refuses_ends_the_process", asked("refuses", "raise SystemExit('no URL')", of="cls")),
+        ("refuses_without_return", asked("refuses", "if not text:\n            return 'no URL'", of="cls")),
+        ("refuses_is_a_coroutine", asked("refuses", "return later()", of="cls"), at_import(LATER_ON)),
+        ("refusals_are_one_text", asked("refusals", "return 'no'")),
+        ("warnings_are_one_text", asked("warnings", "return 'beware'")),
+        ("warnings_are_numbers", asked("warnings", "return [len(text)]")),
+        ("warnings_are_nothing", asked("warnings", "pass")),
+        ("redact_raises", asked("redact", "raise LookupError(text)", of="cls")),
+        ("redact_gives_nothing", asked("redact", "pass", of="cls")),
+    ],
+    "own_url_is_taken": [
+        ("refuses_its_own_url", asked("refuses", "return '' if 'bells' in text else 'no URL of a bell'", of="cls")),
+    ],
     "success_is_delivered": [("receipt_is_a_number", ('str(answer["id"])', 'len(answer["id"])'))],
     "temporary_answers_are_temporary": [
         ("bad_gateway_is_final", on_status(502, NO)),
@@ -141,7 +169,9 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
     "unknown_hosts_are_temporary": [("unknown_is_gone", on_error("cannot be resolved", GONE))],
     "tls_failures_are_temporary": [("tls_is_final", on_error("secure", NO))],
     "nothing_is_sent_twice": [
-        ("second_try", after_post(f"if response.status == 503:\n            {POST}")),
+        *((f"second_try_on_{status}", after_post(f"if response.status == {status}:\n            {POST}"))
+          for status in (400, 404, 408, 429, 500, 502, 503, 504)),
+        ("second_try_on_a_refusal", after_post(f"if b'closed' in response.body:\n            {POST}")),
     ],
     "only_the_context_is_used": [
         ("telemetry", before_post("lookup()"), at_import(LOOKUP)),
@@ -159,6 +189,13 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
         ("token_printed", before_post("print(context.options.token.reveal())")),
         ("url_in_self", before_post("self.last = context.url.reveal()")),
         ("half_a_secret", on_status(404, "deskbell.DestinationGone(response.words()[:45])")),
+    ],
+    "any_text_is_sent": [
+        ("subject_in_a_header", before_post('headers = {**headers, "X-Title": payload["title"]}'),
+         (PAYLOAD, f'{PAYLOAD} "title": escape(notice.values.get("subject", ""))[:100],')),
+        ("raises_at_an_emoji", before_post('assert "👍" not in payload["blocks"][0]["text"], "no thumbs"')),
+        ("refuses_braces", before_post('if "{" in payload["blocks"][0]["text"]:\n            '
+                                       'return deskbell.PermanentFailure("no braces")')),
     ],
     "hostile_text_is_defused": [("sign_forgotten", (r"[*_<&@\\]", r"[*_<&\\]"))],
     "values_stay_in_their_field": [
@@ -184,6 +221,9 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
     "fake_accepts_its_messages": [
         ("fake_for_any_path", ("if request.path != self.path:", 'if request.path == "/":')),
         ("no_fake", ("return FakeBell()", "return None")),
+        ("fake_raises", ("return FakeBell()", "raise ImportError('no such library')")),
+        ("fake_is_a_coroutine", ("return FakeBell()", "return later()"), at_import(LATER_ON)),
+        ("fake_is_a_class", ("return FakeBell()", "return FakeBell")),
     ],
 }  # fmt: skip
 """By the check that must turn red: the name of each fault, and what it changes."""

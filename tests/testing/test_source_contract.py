@@ -79,6 +79,9 @@ FAULTS: dict[str, tuple[str, str, set[str], str]] = {
     "deskbell's own name": (
         'name = "pigeon"', 'name = "deskbell"', {"name_is_free", "plugin_is_found"}, "is deskbell's own"
     ),
+    "a word of deskbell's": (
+        'name = "pigeon"', 'name = "demo"', {"name_is_free"}, "is deskbell's own"
+    ),
     "no hook": (
         "@deskbell.hookimpl", "", {"plugin_is_found"}, "put @deskbell.hookimpl above it"
     ),

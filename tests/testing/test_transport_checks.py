@@ -20,6 +20,13 @@ from deskbell.testing.transport_checks import TRANSPORT_CHECKS
 URL = f"https://bell.example/hooks/{CANARY}"
 HOSTILE = ("@room", "*bold*", "<a href=x>")
 ZOO = "deskbell_zoo"
+ALSO = {
+    "name_of_deskbells_own": ["class_is_usable"],
+    "unavailable_raises": ["plugin_is_found"],
+    "redact_raises": ["plugin_is_found"],
+    "redact_gives_nothing": ["plugin_is_found"],
+}
+"""What else a fault turns red: deskbell itself takes no such class."""
 GENERATED = "format_takes_generated_text"
 """It has tests of its own."""
 
@@ -98,7 +105,7 @@ def test_each_fault_of_a_transport_turns_its_own_check_red_and_no_other(
 ) -> None:
     assert changes
     found = red(verdicts_of(f"{ZOO}.{name}", golden))
-    assert list(found) == [check], found
+    assert list(found) == [*ALSO.get(name, []), check], found
 
 
 @pytest.mark.parametrize(("check", "name", "changes"), faults(OF_THE_MODULE))

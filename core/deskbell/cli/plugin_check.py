@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
+from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from .setting import UNKNOWN_NAME, config_option, load_installed
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from deskbell.testing.stage import TransportCase
     from deskbell.transport import Options, Transport
 
+_LONGEST_LINE = 200
+"""Characters of what a plugin prints."""
 _MARKS = {True: "ok", False: "NO", None: "-"}
 
 
@@ -44,6 +50,7 @@ def command(name: str, config_path: Path, given: Sequence[str], url: str) -> Non
 
     Exit code 1: a rule of the first two levels is broken.
     """
+    _warn_of_unreadable(config_path)
     plugins = load_installed(config_path)
     if name not in plugins.transports and name not in plugins.sources:
         _end_with_unknown(name, plugins)
@@ -63,6 +70,7 @@ def _checked_transport(transport: Transport[Any], given: Sequence[str], url: str
     from deskbell.testing.transport_checks import TRANSPORT_CHECKS
 
     case = _case_of(transport, given, url)
+    _require_url(case, url)
     if transport.blocking and SERVER not in case.url:
         click.echo(
             f"deskbell: {transport.name} opens connections of its own, so it must be told where its service is played: "
@@ -70,9 +78,10 @@ def _checked_transport(transport: Transport[Any], given: Sequence[str], url: str
             err=True,
         )
         sys.exit(UNKNOWN_NAME)
-    case = replace(case, ok_reply=asyncio.run(reply_of_fake(case)))
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # the checks will have it all again
+        case = replace(case, ok_reply=asyncio.run(reply_of_fake(case)))
     click.echo(f"transport {transport.name}, from {transport.plugin}")
-    return _table(judge(check, case) for check in TRANSPORT_CHECKS)
+    return _table(transport.name, (partial(judge, check, case) for check in TRANSPORT_CHECKS))
 
 
 def _checked_source(source: Source) -> list[Verdict]:
@@ -81,16 +90,16 @@ def _checked_source(source: Source) -> list[Verdict]:
 
     case: SourceCase = SourceCase(source=source, module=type(source).__module__)
     click.echo(f"source {source.name}, from {source.plugin}")
-    return _table(judge(check, case) for check in SOURCE_CHECKS)
+    return _table(source.name, (partial(judge, check, case) for check in SOURCE_CHECKS))
 
 
 def _case_of(transport: Transport[Any], given: Sequence[str], url: str) -> TransportCase:
-    from deskbell.testing.stage import CANARY, TransportCase
+    from deskbell.testing.stage import MADE_UP_URL, TransportCase
 
     return TransportCase(
         transport=transport,
         options=_options_of(transport, given),
-        url=url or transport.example_url or f"https://service.example/hooks/{CANARY}",
+        url=url or transport.example_url or MADE_UP_URL,
         module=type(transport).__module__,
     )
 
@@ -110,6 +119,42 @@ def _options_of(transport: Transport[Any], given: Sequence[str]) -> Options:
         sys.exit(UNKNOWN_NAME)
 
 
+def _require_url(case: TransportCase, given: str) -> None:
+    """Whether requests for the URL could be led to the played service: a transport's own kind need not be the web's."""
+    from yarl import URL
+
+    from deskbell.testing.stage import SERVER
+
+    try:
+        url = URL(case.url.replace(SERVER, "127.0.0.1:1"), encoded=True)
+        usable = case.transport.own_urls or (url.scheme in ("http", "https") and bool(url.host))
+    except ValueError:
+        usable = False
+    if usable:
+        return
+    whose = "it" if given else f"example_url of {case.transport.name}"
+    raise click.BadParameter(
+        f"{whose} is no URL that could be asked: write one as the service gives it out, such as "
+        "https://service.example/hooks/SECRET",
+        param_hint="--url",
+    )
+
+
+def _warn_of_unreadable(config_path: Path) -> None:
+    """A config that nobody can read hides the plugins of its folder. None at all is fine, unless it was asked for."""
+    from deskbell.config.document import Document, UnreadableError, read_text
+
+    source = click.get_current_context().get_parameter_source("config_path")
+    if source is ParameterSource.DEFAULT and not config_path.exists():
+        return
+    try:
+        Document.parse(read_text(config_path), lambda _: True)
+    except UnreadableError as error:
+        click.echo(
+            f"deskbell: {config_path} cannot be read, and so no plugin of its plugins_dir: {error}", err=True
+        )
+
+
 def _pairs(given: Iterable[str]) -> Iterator[tuple[str, str]]:
     for pair in given:
         key, sign, value = pair.partition("=")
@@ -118,16 +163,29 @@ def _pairs(given: Iterable[str]) -> Iterator[tuple[str, str]]:
         yield key.strip(), value
 
 
-def _table(judged: Iterable[Verdict]) -> list[Verdict]:
-    """Each verdict as it is found, then the sum of each level."""
+def _table(name: str, judging: Iterable[Callable[[], Verdict]]) -> list[Verdict]:
+    """Each verdict as it is found, then the sum of each level. What the plugin prints meanwhile is kept out of it."""
     verdicts: list[Verdict] = []
-    for verdict in judged:
+    printed = StringIO()
+    for judge in judging:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            verdict = judge()
         verdicts.append(verdict)
         click.echo(f"  {verdict.level:6}  {_MARKS[verdict.met]:2}  {verdict.name}")
         if verdict.why:
             click.echo(f"              {verdict.why}")
     click.echo("  ".join(_sums(verdicts)))
+    _tell_of_output(name, printed.getvalue().splitlines())
     return verdicts
+
+
+def _tell_of_output(name: str, lines: Sequence[str]) -> None:
+    if lines:
+        click.echo(
+            f"deskbell: {name} printed {len(lines)} lines meanwhile, which are not shown; "
+            f"the first: {lines[0][:_LONGEST_LINE]}",
+            err=True,
+        )
 
 
 def _sums(verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Its files are templates beside this module (``string.Template``), so that they s
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections.abc import Mapping
@@ -15,12 +16,10 @@ from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 import deskbell
+from deskbell.conformance import RESERVED_NAMES
 
 Kind: TypeAlias = Literal["transport", "source"]
 """What the new plugin provides."""
-
-RESERVED = frozenset({"deskbell", "metrics"})
-"""Names that deskbell uses for itself."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _PREFIX = re.compile(r"\Adeskbell[-_ ]+(?=.)", re.IGNORECASE)
@@ -46,9 +45,13 @@ def fault_of(name: str) -> str:
         usable = _usable(name)
         instead = f": write {usable}" if usable else ""
         return f"a name is like my_service (a-z, 0-9 and _; a letter first), not {name!r}{instead}"
-    if name in RESERVED:
+    if name in RESERVED_NAMES:
         return f"the name {name} is deskbell's own: choose another one"
-    if keyword.iskeyword(name) or keyword.iskeyword(_class_name(name)):
+    if (
+        keyword.iskeyword(name)
+        or keyword.iskeyword(_class_name(name))
+        or hasattr(builtins, _class_name(name))
+    ):
         return f"the name {name} is a word of Python's: choose another one"
     return ""
 

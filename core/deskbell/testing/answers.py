@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from deskbell.blame import in_words
 from deskbell.errors import SendError
 from deskbell.outcome import Delivered, Outcome, TemporaryFailure
 from deskbell.transport import Payload, SendContext
@@ -12,6 +13,9 @@ from deskbell.transport import Payload, SendContext
 from .checks import NotApplicable, NotMet
 from .stage import PATIENCE, Answer, Reply, Stage, TransportCase, on_stage
 
+TEMPORARY = (408, 500, 502, 503, 504)
+REFUSED = (400, 413, 422)
+GONE = (401, 403, 404, 410)
 WORDS = "the pigeon of bay 7 is ill"
 """What a service says, in none of the words that any real one uses."""
 
@@ -33,8 +37,7 @@ async def outcome_of(
             f"send() raised SendError {when}: that is for an answer that never came; return an outcome"
         ) from error
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise NotMet(f"send() raised {said} {when}: return an outcome, whatever comes") from error
+        raise NotMet(f"send() raised {in_words(error)} {when}: return an outcome, whatever comes") from error
     if not isinstance(outcome, Outcome):
         raise NotMet(
             f"send() returned {outcome!r} {when}: return an outcome, such as deskbell.classify_response(response)"
@@ -66,9 +69,9 @@ async def require_temporary(stage: Stage, what: str) -> None:
     except SendError:
         return
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
         raise NotMet(
-            f"{what}, and send() raised {said}: let the context's SendError pass, or return TemporaryFailure"
+            f"{what}, and send() raised {in_words(error)}: let the context's SendError pass, "
+            "or return TemporaryFailure"
         ) from error
     if not isinstance(outcome, TemporaryFailure):
         raise NotMet(

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from deskbell.blame import in_words
+
 SubjectT = TypeVar("SubjectT")
 
 
@@ -110,6 +112,6 @@ def judge(check: Check[SubjectT], subject: SubjectT) -> Verdict:
         return Verdict(check.name, check.level, met=False, why=str(error))
     except NotApplicable as error:
         return Verdict(check.name, check.level, met=None, why=str(error))
-    except Exception as error:  # noqa: BLE001 - a plugin's own code
-        return Verdict(check.name, check.level, met=False, why=f"{type(error).__name__}: {error}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code
+        return Verdict(check.name, check.level, met=False, why=in_words(error))
     return Verdict(check.name, check.level, met=True)

@@ -19,7 +19,7 @@ from deskbell.transport import Transport
 
 from .checks import Check, Checks, Level, NotApplicable, NotMet
 from .source_checks import SOURCE_CHECKS, SourceCase
-from .stage import CANARY, Reply, TransportCase
+from .stage import MADE_UP_URL, Reply, TransportCase
 from .transport_checks import TRANSPORT_CHECKS
 
 
@@ -48,7 +48,7 @@ class TransportContract(_Contract):
     transport: ClassVar[type[Transport[Any]]]
     options: ClassVar[Mapping[str, Any]] = {}
     """The options of a webhook, as an owner writes them. Put ``CANARY`` where a secret goes."""
-    url: ClassVar[str] = f"https://service.example/hooks/{CANARY}"
+    url: ClassVar[str] = MADE_UP_URL
     """A webhook's URL, as the service gives it out. ``{server}`` in it stands for the played service's host and port:
     only transports that do not send through their context need it."""
     ok_reply: ClassVar[Reply] = Reply()

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from deskbell.blame import in_words
 from deskbell.event import VARIABLES, Action
 from deskbell.notice import Notice
 from deskbell.transport import Payload
@@ -80,8 +81,9 @@ def formatted(case: TransportCase, what: str, notice: Notice | None = None) -> P
     try:
         payload: Any = case.transport.format(notice, case.options)
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise NotMet(f"format() raised {said} for {what}: it must cope with every event") from error
+        raise NotMet(
+            f"format() raised {in_words(error)} for {what}: it must cope with every event"
+        ) from error
     if inspect.iscoroutine(payload):
         payload.close()
         raise NotMet("format() is async: write def, and leave the network to send()")

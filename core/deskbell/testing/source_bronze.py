@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from deskbell.conformance import source_faults
+from deskbell.conformance import RESERVED_NAMES, source_faults
 from deskbell.event import VARIABLES, Action, TicketEvent, action_named
 from deskbell.source import EventRequest, NativeSource
 
@@ -29,8 +29,8 @@ def class_is_usable(case: SourceCase) -> None:
 
 @BRONZE_CHECKS.bronze
 def name_is_free(case: SourceCase) -> None:
-    """The name is not that of deskbell's own event."""
-    if case.source.name == NativeSource.name and type(case.source) is not NativeSource:
+    """Its name means nothing else to deskbell."""
+    if case.source.name in RESERVED_NAMES and type(case.source) is not NativeSource:
         raise NotMet(
             f"the name {case.source.name} is deskbell's own: name the source after its ticket system"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from deskbell.blame import in_words
 from deskbell.errors import EventError
 from deskbell.event import TicketEvent
 from deskbell.source import EventRequest, Source
@@ -160,8 +161,3 @@ def told(error: EventError) -> str:
     """What the error says, with its faults."""
     faults = "; ".join(f"{fault.path or 'the body'}: {fault.message}" for fault in error.faults)
     return f"EventError {error.status}, {error}{f' ({faults})' if faults else ', without faults'}"
-
-
-def in_words(error: BaseException) -> str:
-    """The kind of an exception and what it says, in short."""
-    return f"{type(error).__name__}: {error}"[:300]

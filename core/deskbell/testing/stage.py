@@ -35,6 +35,8 @@ MESSAGE = "**%subject%** — %username% (%departmentName%, %priority%)\n%content
 """The owner's message of every check that needs none of its own."""
 CANARY = "C4NARYc4naryC4NARYc4nary"
 """A secret that must not be seen anywhere but on its way to the service."""
+MADE_UP_URL = f"https://service.example/hooks/{CANARY}"
+"""A webhook's URL where nobody names one."""
 SERVER = "{server}"
 """Stands in a URL for the host and port of the played service."""
 PATIENCE = 5.0

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from deskbell.conformance import transport_faults
+from deskbell.blame import in_words
+from deskbell.conformance import RESERVED_NAMES, transport_faults
 from deskbell.secret import Secret
 
 from .checks import Checks, NotApplicable, NotMet
 from .import_report import import_report, package_of, path_of_file, report_on
+from .payloads import shortened
 from .plugin_rules import require_found, require_supported_api
-from .stage import TransportCase
+from .stage import MADE_UP_URL, SERVER, TransportCase, sample_notice
 
 PLUGIN_CHECKS = Checks[TransportCase]()
 
-RESERVED = frozenset({"deskbell", "demo", "metrics", "transport", "none"})
-"""Names that mean something else to deskbell."""
 LONGEST_IMPORT = 0.3
 """Seconds of the processor: every command pays them, even ``deskbell --help``'s neighbours."""
 _SECRET_WORDS = frozenset(
     {"token", "secret", "password", "passwd", "passphrase", "apikey", "credential", "credentials", "key"}
 )
+_OF_ONE_TEXT = frozenset({"unavailable", "refuses"})
+_OF_TEXTS = frozenset({"refusals", "warnings"})
 _OPEN_KEYS = frozenset({"public", "sort", "thread", "group", "dedup"})
 """What before ``key`` says that it opens nothing."""
 
@@ -39,7 +42,7 @@ def class_is_usable(case: TransportCase) -> None:
 @PLUGIN_CHECKS.bronze
 def name_is_free(case: TransportCase) -> None:
     """Its name means nothing else to deskbell."""
-    if case.transport.name in RESERVED:
+    if case.transport.name in RESERVED_NAMES:
         raise NotMet(f"the name {case.transport.name!r} means something else to deskbell: choose another")
 
 
@@ -48,8 +51,7 @@ def plugin_is_found(case: TransportCase) -> None:
     """An entry point of the group `deskbell` leads to the plugin, and its hook offers this class."""
     if path_of_file(case.cls):
         raise NotApplicable("it is a file of plugins_dir: there is no entry point")
-    if list(transport_faults(case.cls)):
-        raise NotApplicable("the class is not usable: see class_is_usable")
+    _require_usable(case)
     require_found("transport", case.cls)
 
 
@@ -121,6 +123,87 @@ def secret_options_are_secret(case: TransportCase) -> None:
             raise NotMet(
                 f"the option {name} has a secret as its default, which everybody can read: give it none"
             )
+
+
+@PLUGIN_CHECKS.bronze
+def questions_are_answered_in_text(case: TransportCase) -> None:
+    """`unavailable`, `refuses` and `redact` give text, `refusals` and `warnings` lists of text; none of them raises."""
+    _require_usable(case)
+    skeleton = sample_notice().template.skeleton
+    questions: Mapping[str, tuple[Callable[..., Any], tuple[str, ...]]] = {
+        "unavailable": (case.cls.unavailable, ()),
+        "refuses": (case.cls.refuses, (_own_url(case),)),
+        "redact": (case.cls.redact, ("x",)),
+        "refusals": (case.transport.refusals, (skeleton,)),
+        "warnings": (case.transport.warnings, (skeleton,)),
+    }
+    for method, (ask, told) in questions.items():
+        _require_words(method, _asked(method, ask, *told))
+
+
+@PLUGIN_CHECKS.bronze
+def own_url_is_taken(case: TransportCase) -> None:
+    """`refuses` takes the URL of the contract: it refuses only what no message can be sent to."""
+    why = _refusal_of_own_url(case)
+    if not why:
+        return
+    if case.url == MADE_UP_URL and not case.by_author:
+        raise NotApplicable("no URL of its service is known: set example_url, or give one by --url")
+    raise NotMet(
+        f"refuses() says of the webhook's own URL: {shortened(why)}; take it, or set url to one that it takes"
+    )
+
+
+def _refusal_of_own_url(case: TransportCase) -> str:
+    """What it says of the case's URL; empty where it says nothing that could be read."""
+    try:
+        why = _asked("refuses", case.cls.refuses, _own_url(case))
+    except NotMet:
+        return ""
+    return why if isinstance(why, str) else ""
+
+
+def _own_url(case: TransportCase) -> str:
+    return case.url.replace(SERVER, "127.0.0.1:1")
+
+
+def _asked(method: str, ask: Callable[..., Any], *told: str) -> object:
+    try:
+        answer = ask(*told)
+    except (Exception, SystemExit) as error:
+        raise NotMet(
+            f"{method}() raised {in_words(error)}: deskbell asks it whenever it reads a config; it must not fail"
+        ) from error
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise NotMet(f"{method}() returned a coroutine: write def, and await nothing in it")
+    return answer
+
+
+def _require_words(method: str, answer: object) -> None:
+    """``NotMet`` unless it is what the method of this name has to give."""
+    said = f"{method}() returned {answer!r:.60}"
+    if method == "redact" and not isinstance(answer, str):
+        raise NotMet(f"{said}: return the text without its secrets, on every path")
+    if method in _OF_ONE_TEXT and not isinstance(answer, str):
+        raise NotMet(f"{said}: return text, and at the end of it an empty one: return ''")
+    if method in _OF_TEXTS and not _is_texts(answer):
+        raise NotMet(
+            f"{said}: return a list of texts, each a sentence; an empty one where there is nothing to say"
+        )
+
+
+def _is_texts(answer: object) -> bool:
+    return (
+        isinstance(answer, Sequence)
+        and not isinstance(answer, str | bytes)
+        and all(isinstance(each, str) for each in answer)
+    )
+
+
+def _require_usable(case: TransportCase) -> None:
+    if list(transport_faults(case.cls)):
+        raise NotApplicable("the class is not usable: see class_is_usable")
 
 
 def _default_of(field: FieldInfo) -> bool:

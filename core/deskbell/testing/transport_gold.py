@@ -11,6 +11,7 @@ from typing import Any
 
 from yarl import URL
 
+from deskbell.blame import in_words
 from deskbell.client import Client
 from deskbell.egress import EgressPolicy
 from deskbell.event import VARIABLES, Action
@@ -33,6 +34,7 @@ from .payloads import (
     shortened,
 )
 from .picture import Picture
+from .samples import fake_of
 from .stage import SERVER, Stage, TransportCase, on_stage, sample_notice
 from .transport_format import require_length
 from .transport_safety import BREAKING_OUT, tame
@@ -132,7 +134,7 @@ async def probe_finds_a_dead_webhook(case: TransportCase) -> None:
 async def probe_knows_a_living_webhook(case: TransportCase) -> None:
     """`probe` says `Delivered` of a webhook that is alive, and posts nothing."""
     _require_probe(case)
-    fake = case.cls.fake()
+    fake = _fake_for_probe(case)
     async with on_stage(case, app=fake.app() if fake else None) as stage:
         outcome = await _probed(stage, _url_of(case, fake) if fake else "")
         _require_nothing_posted(stage)
@@ -165,7 +167,7 @@ def own_urls_are_recognised(case: TransportCase) -> None:
 @GOLD_CHECKS.gold
 async def fake_accepts_its_messages(case: TransportCase) -> None:
     """Its `fake` takes what `format` makes, as `Delivered`, and refuses another path."""
-    fake = case.cls.fake()
+    fake = fake_of(case)
     if fake is None:
         raise NotMet(
             "fake() plays nothing: return a deskbell.FakeService, which gives owners demo:"
@@ -265,7 +267,7 @@ def _require_golden(path: Path, payload: Payload) -> None:
 
 def _require_probe(case: TransportCase) -> None:
     if "probe" not in _own_names(case.cls):
-        raise NotMet(
+        raise (NotMet if case.by_author else NotApplicable)(
             "probe() is not written: ask the service with context.get() whether the webhook is alive; "
             "where it has no such question, leave this check out by skip"
         )
@@ -275,7 +277,14 @@ async def _probed(stage: Stage, url: str = "") -> Outcome | None:
     try:
         return await stage.probe(url)
     except Exception as error:
-        raise NotMet(f"probe() raised {type(error).__name__}: {error}: return an outcome") from error
+        raise NotMet(f"probe() raised {in_words(error)}: return an outcome") from error
+
+
+def _fake_for_probe(case: TransportCase) -> FakeService | None:
+    try:
+        return fake_of(case)
+    except NotMet:
+        raise NotApplicable("its fake cannot be had: see fake_accepts_its_messages") from None
 
 
 def _require_nothing_posted(stage: Stage) -> None:

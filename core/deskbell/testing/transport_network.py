@@ -8,9 +8,13 @@ from collections.abc import Callable
 from aiohttp import web
 from yarl import URL
 
+from deskbell.blame import in_words
 from deskbell.errors import SendError
 
 from .answers import (
+    GONE,
+    REFUSED,
+    TEMPORARY,
     failure_of,
     outcome_of,
     refusal,
@@ -70,13 +74,13 @@ async def tls_failures_are_temporary(case: TransportCase) -> None:
 
 @NETWORK_CHECKS.silver
 async def nothing_is_sent_twice(case: TransportCase) -> None:
-    """After HTTP 503, HTTP 429 and a dropped connection, it does not try again: deskbell does."""
+    """After an answer that means no, or a dropped connection, it does not try again: deskbell does."""
     answers: dict[str, Answer] = {
-        "HTTP 503": refusal(503, **{"Retry-After": "0"}),
-        "HTTP 429": refusal(429, **{"Retry-After": "0"}),
-        "a dropped connection": _drop,
+        f"HTTP {status}": refusal(status, **{"Retry-After": "0"})
+        for status in (*TEMPORARY, 429, *REFUSED, *GONE)
     }
-    for called, answer in answers.items():
+    refusals: dict[str, Answer] = {f"the refusal {reply.body!r}": reply for reply in case.refusals}
+    for called, answer in {**answers, **refusals, "a dropped connection": _drop}.items():
         async with on_stage(case) as stage:
             stage.answer = answer
             await _attempt(stage, called)
@@ -191,8 +195,9 @@ async def _attempt(stage: Stage, called: str) -> None:
     except SendError:
         pass
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise NotMet(f"send() raised {said} after {called}: return an outcome, whatever comes") from error
+        raise NotMet(
+            f"send() raised {in_words(error)} after {called}: return an outcome, whatever comes"
+        ) from error
 
 
 async def _never(_request: web.Request) -> web.StreamResponse:

@@ -12,17 +12,29 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from deskbell.blame import in_words
 from deskbell.delivery import RetryPolicy
 from deskbell.notice import clean
-from deskbell.outcome import Outcome
+from deskbell.outcome import Delivered, Outcome
 from deskbell.redaction import Redactor
 from deskbell.secret import Secret, secret_parts
 from deskbell.settings import Webhook, When
 from deskbell.template import Template
+from deskbell.transport import Payload
 
 from .answers import refusal
 from .checks import Checks, NotApplicable, NotMet
-from .payloads import FREE, TEXTS, filled, payload_with, shape_of, shortened, strings_in
+from .payloads import (
+    FREE,
+    TEXTS,
+    every_variable,
+    filled,
+    payload_with,
+    require_encodable,
+    shape_of,
+    shortened,
+    strings_in,
+)
 from .stage import CANARY, Answer, Stage, TransportCase, on_stage
 
 SAFETY_CHECKS = Checks[TransportCase]()
@@ -33,6 +45,9 @@ _HALF = 12
 """Characters of ``CANARY`` that are a leak, too: what is cut before it is masked is not found any more."""
 _DISARMING = "\\\u200b\ufeff\u2060\u200c"
 """What disarms a text that stands behind it: a backslash, or a character without width."""
+_BELONGS = (
+    "put what customers write into the body; a header or a URL takes no line break, and only encoded text"
+)
 _EXPANDED = "w7expanded7w"
 _NOTHING_ELSE = "%subject%\n%content%"
 """A message without words of the owner's own: in those, such a text may stand."""
@@ -83,6 +98,35 @@ def hostile_text_is_defused(case: TransportCase) -> None:
             raise NotMet(
                 f"{shortened(text)} from a customer reached the channel unescaped: pass an escape to notice.text()"
             )
+
+
+@SAFETY_CHECKS.silver
+async def any_text_is_sent(case: TransportCase) -> None:
+    """What a customer writes reaches a working service, whatever it is: line breaks, quotes, emoji."""
+    async with on_stage(case) as stage:
+        for text in (*TEXTS.values(), *BREAKING_OUT, *case.hostile):
+            if (payload := _sendable(case, text)) is not None:
+                await _require_taken(stage, payload, shortened(text))
+
+
+def _sendable(case: TransportCase, text: str) -> Payload | None:
+    """The payload with ``text`` in every variable; None where another check tells what is wrong with it."""
+    try:
+        payload = payload_with(case, shortened(text), every_variable(text))
+        require_encodable(payload, shortened(text))
+    except NotMet:
+        return None
+    return payload
+
+
+async def _require_taken(stage: Stage, payload: Payload, text: str) -> None:
+    """``NotMet`` unless the service gets ``payload``, and ``send`` says so."""
+    try:
+        outcome: object = await stage.send(payload)
+    except Exception as error:
+        raise NotMet(f"{text} from a customer: send() raised {in_words(error)}; {_BELONGS}") from error
+    if not isinstance(outcome, Delivered):
+        raise NotMet(f"{text} from a customer: send() says {outcome!r} of a service that works; {_BELONGS}")
 
 
 @SAFETY_CHECKS.silver

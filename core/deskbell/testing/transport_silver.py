@@ -10,6 +10,9 @@ from aiohttp import web
 from deskbell.outcome import DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
 
 from .answers import (
+    GONE,
+    REFUSED,
+    TEMPORARY,
     WORDS,
     kind_of,
     outcome_of,
@@ -22,9 +25,6 @@ from .stage import Reply, TransportCase, on_stage
 
 ANSWER_CHECKS = Checks[TransportCase]()
 
-TEMPORARY = (408, 500, 502, 503, 504)
-REFUSED = (400, 413, 422)
-GONE = (401, 403, 404, 410)
 _PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body><form></form></body></html>"
 _ASKED_WAIT = 7
 _DATED_WAIT = 30
