@@ -21,6 +21,7 @@ from . import API_VERSION, __version__, hookspecs, trace
 from .blame import blamed_on, in_words
 from .breakoff import BrokenOff, breakable
 from .conformance import (
+    RESERVED_NAMES,
     implemented_hooks,
     offered_classes,
     plugin_faults,
@@ -80,7 +81,7 @@ class _Core:
 
 
 _CORE = Origin(PROJECT, PROJECT, __version__)
-_RESERVED = frozenset({_CORE.name, "metrics"})
+_RESERVED = RESERVED_NAMES
 
 
 class Plugins:

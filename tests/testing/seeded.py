@@ -190,6 +190,9 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
         ("url_in_self", before_post("self.last = context.url.reveal()")),
         ("half_a_secret", on_status(404, "deskbell.DestinationGone(response.words()[:45])")),
     ],
+    "secrets_are_revealed_to_the_service": [
+        ("mask_in_a_header", before_post('headers = {**headers, "X-Token": f"Bearer {context.options.token}"}')),
+    ],
     "any_text_is_sent": [
         ("subject_in_a_header", before_post('headers = {**headers, "X-Title": payload["title"]}'),
          (PAYLOAD, f'{PAYLOAD} "title": escape(notice.values.get("subject", ""))[:100],')),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -17,7 +19,7 @@ from deskbell.delivery import RetryPolicy
 from deskbell.notice import clean
 from deskbell.outcome import Delivered, Outcome
 from deskbell.redaction import Redactor
-from deskbell.secret import Secret, secret_parts
+from deskbell.secret import MASK, Secret, secret_parts
 from deskbell.settings import Webhook, When
 from deskbell.template import Template
 from deskbell.transport import Payload
@@ -83,6 +85,20 @@ async def secrets_are_kept(case: TransportCase) -> None:
                 heard.told["the detail of its outcome, masked"] = mask(outcome.detail)
             heard.told["repr() of the transport"] = f"{case.transport!r} {vars(case.transport)!r}"
             _require_kept(heard, secrets, called)
+
+
+@SAFETY_CHECKS.silver
+async def secrets_are_revealed_to_the_service(case: TransportCase) -> None:
+    """The service gets the secrets themselves, never the mask that a `Secret` prints as."""
+    async with on_stage(case) as stage:
+        await stage.send()
+        for request in stage.received:
+            told = f"{request.path} {request.headers} {request.body.decode('utf-8', 'replace')}"
+            if MASK in unquote(told) or json.dumps(MASK)[1:-1] in told:
+                raise NotMet(
+                    f"the service got {MASK} in place of a secret: where it is sent, write secret.reveal(), "
+                    "and keep it out of f-strings elsewhere"
+                )
 
 
 @SAFETY_CHECKS.silver
