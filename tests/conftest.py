@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,6 +43,13 @@ class Server:
     def log(self) -> str:
         """Everything on stderr so far."""
         return (self.folder / "stderr.txt").read_text("utf-8")
+
+    def wait_for_log(self, words: str, seconds: float = 20.0) -> None:
+        """Until ``words`` are logged."""
+        until = time.monotonic() + seconds
+        while words not in self.log():
+            assert time.monotonic() < until, self.log()
+            time.sleep(0.02)
 
 
 Serve = Callable[..., Server]
@@ -167,6 +176,13 @@ class _SinkRequest(BaseHTTPRequestHandler):
 @pytest.fixture
 def sink() -> Iterator[Sink]:
     """A sink that answers at once."""
+    with a_sink() as playing:
+        yield playing
+
+
+@contextmanager
+def a_sink() -> Iterator[Sink]:
+    """A sink that plays until the end of the context."""
     with Sink() as playing:
         playing.daemon_threads = True
         threading.Thread(target=playing.serve_forever, daemon=True).start()

@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,15 +16,17 @@ from typing import Any
 from aiohttp import web
 
 from .client import Client
+from .config import Loaded
 from .control import Control, control_site
 from .dispatcher import STOP_GRACE, Dispatcher
+from .egress import EgressPolicy
 from .errors import ConfigError
-from .fake import FakeService
 from .intake import Intake
 from .lane import Engine
 from .metrics import Metrics, Standing
 from .plugins import Plugins
 from .receiver import Receiver, not_found
+from .reload import Reloaded, Reloader
 from .secret import Secret
 from .sender import Sender
 from .settings import Config, SourceSettings, Webhook, is_loopback
@@ -41,17 +43,29 @@ _READING_GRACE = 5.0
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Core:
     """Everything but the doors: what ``serve`` and a lone ``send`` share."""
 
     config: Config
     store: Store
+    client: Client
+    sender: Sender
     dispatcher: Dispatcher
     intake: Intake
     upkeep: Upkeep
     watchdog: Watchdog
-    channels: tuple[Channel, ...]
+    played: Played
+
+    async def reload(self, config: Config) -> None:
+        """Work by ``config`` from now on; what is in flight ends as it began."""
+        await self.played.play(config.webhooks)
+        self.client.obey(self.played.egress(config))
+        self.sender.write_times(config.timezone, config.date_format)
+        self.upkeep.keep_for(config.retention)
+        self.intake.route_by(config.active_webhooks, config.priorities)
+        self.config = config
+        await self.dispatcher.reload(config.active_webhooks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,7 @@ class Door:
     address: str
     fresh_tokens: Mapping[str, Secret]
     failure: asyncio.Future[str]
+    reload: Callable[[], Awaitable[Reloaded]]
 
 
 def now() -> datetime:
@@ -80,21 +95,20 @@ async def running_core(
         store = open_store(config.store)
         stack.push_async_callback(store.close)
         watchdog = stack.enter_context(Watchdog())
-        channels, places = await _play_channels(config.webhooks, stack)
-        egress = replace(config.egress, own_channels=frozenset(places.values()))
-        client = await stack.enter_async_context(Client(egress))
+        played = Played(stack)
+        await played.play(config.webhooks)
+        client = await stack.enter_async_context(Client(played.egress(config)))
+        sender = Sender(client.request, timezone=config.timezone, date_format=config.date_format, clock=now)
         dispatcher = Dispatcher(
             config.active_webhooks,
             Engine(
                 store=store,
-                sender=Sender(
-                    client.request, timezone=config.timezone, date_format=config.date_format, clock=now
-                ),
+                sender=sender,
                 clock=now,
                 noise=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter needs no cryptography
                 settled=lambda _, attempt: plugins.attempt_finished(attempt),
             ),
-            locate=lambda webhook: _url(webhook, channels, places),
+            locate=played.url,
         )
         await dispatcher.start(wake)
         stack.push_async_callback(_stop, dispatcher, store)
@@ -108,7 +122,7 @@ async def running_core(
             clock=now,
             refusal=upkeep.refusal,
         )
-        yield Core(config, store, dispatcher, intake, upkeep, watchdog, tuple(channels.values()))
+        yield Core(config, store, client, sender, dispatcher, intake, upkeep, watchdog, played)
 
 
 async def _stop(dispatcher: Dispatcher, store: Store) -> None:
@@ -127,30 +141,47 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def serving(config: Config, plugins: Plugins, metrics: Metrics) -> AsyncIterator[Door]:
-    """Accept events while the context is open."""
-    sources, fresh = _with_tokens(config)
+async def serving(
+    config: Config, plugins: Plugins, metrics: Metrics, load: Callable[[], Loaded]
+) -> AsyncIterator[Door]:
+    """Accept events while the context is open. ``load`` reads the config anew."""
+    sources, fresh = _with_tokens(config, {})
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(running_core(config, plugins))
         await stack.enter_async_context(_running(core.upkeep.run()))
-        await stack.enter_async_context(
-            control_site(Control(core.config, core.intake, core.dispatcher), config.store)
-        )
-        metrics.watch(lambda: _standing(core))
         receiver = Receiver(
-            sources, accept=core.intake.accept, ready=lambda: _troubles(core), metrics=metrics.render
+            sources,
+            accept=core.intake.accept,
+            ready=lambda: _troubles(core, reloader.last),
+            metrics=metrics.render,
         )
+
+        async def apply(new: Config) -> None:
+            sources, made = _with_tokens(new, fresh)
+            await core.reload(new)
+            receiver.listen_to(sources)
+            fresh.update(made)
+
+        reloader = Reloader(load, current=lambda: core.config, apply=apply)
+        control = Control(lambda: core.config, core.intake, core.dispatcher, reloader.reload)
+        await stack.enter_async_context(control_site(control, config.store))
+        metrics.watch(lambda: _standing(core, reloader.last))
         app = receiver.app()
         app.router.add_get("/demo", to_demo)
-        app.add_subapp("/demo/", demo_app(core.channels))
+        app.add_subapp("/demo/", demo_app(core.played.channels))
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
         host = f"[{config.host}]" if ":" in config.host else config.host
-        yield Door(f"http://{host}:{port}", fresh, core.store.failure)
+        yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload)
 
 
-def _with_tokens(config: Config) -> tuple[dict[str, SourceSettings], dict[str, Secret]]:
-    """The sources, each with a way to authenticate: a fresh token on loopback, else a refusal to start."""
+def _with_tokens(
+    config: Config, known: Mapping[str, Secret]
+) -> tuple[dict[str, SourceSettings], dict[str, Secret]]:
+    """The sources, each with a way to authenticate: a fresh token on loopback, else a refusal to start.
+
+    ``known``: the tokens that this start made before, which stay.
+    """
     sources, fresh = dict(config.sources), dict[str, Secret]()
     for name, source in config.sources.items():
         if not source.open:
@@ -160,30 +191,49 @@ def _with_tokens(config: Config) -> tuple[dict[str, SourceSettings], dict[str, S
                 f"{source.why_closed(config.host)}: anybody could post events. Set a token of at least 16 characters "
                 "(DESKBELL_TOKEN, for the shipped config)"
             )
-        fresh[name] = Secret(secrets.token_urlsafe(24))
+        fresh[name] = known.get(name) or Secret(secrets.token_urlsafe(24))
         sources[name] = replace(source, tokens=(fresh[name],))
     return sources, fresh
 
 
-async def _play_channels(
-    webhooks: Iterable[Webhook], stack: AsyncExitStack
-) -> tuple[dict[str, Channel], dict[str, tuple[str, int]]]:
-    """Run each demo channel on a loopback port of its own: channels and places by destination."""
-    channels, places = dict[str, Channel](), dict[str, tuple[str, int]]()
-    for webhook in webhooks:
-        fake = webhook.transport.fake() if webhook.demo else None
-        if fake is None:
-            continue
-        if channel := channels.get(webhook.destination):
-            channels[webhook.destination] = replace(channel, webhooks=(*channel.webhooks, webhook.name))
-            continue
-        places[webhook.destination] = (LOOPBACK, await _play(fake, stack))
-        channels[webhook.destination] = Channel(webhook.transport, fake, (webhook.name,))
-    return channels, places
+class Played:
+    """The demo channels: each runs on a loopback port of its own until ``stack`` unwinds."""
 
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._channels = dict[str, Channel]()
+        self._places = dict[str, tuple[str, int]]()
 
-async def _play(fake: FakeService, stack: AsyncExitStack) -> int:
-    return await _listen(fake.app(), LOOPBACK, 0, stack)
+    async def play(self, webhooks: Iterable[Webhook]) -> None:
+        """Those of ``webhooks``: what runs already goes on, and keeps its messages."""
+        names = dict[str, list[str]]()
+        for webhook in webhooks:
+            if webhook.demo and await self._runs(webhook):
+                names.setdefault(webhook.destination, []).append(webhook.name)
+        for destination, channel in self._channels.items():
+            self._channels[destination] = replace(channel, webhooks=tuple(names.get(destination, ())))
+
+    async def _runs(self, webhook: Webhook) -> bool:
+        if webhook.destination not in self._channels and (fake := webhook.transport.fake()):
+            port = await _listen(fake.app(), LOOPBACK, 0, self._stack)
+            self._places[webhook.destination] = (LOOPBACK, port)
+            self._channels[webhook.destination] = Channel(webhook.transport, fake, ())
+        return webhook.destination in self._channels
+
+    def channels(self) -> Sequence[Channel]:
+        """Those that some webhook posts to."""
+        return [channel for channel in self._channels.values() if channel.webhooks]
+
+    def egress(self, config: Config) -> EgressPolicy:
+        """The config's own policy, which lets these through as well."""
+        return replace(config.egress, own_channels=frozenset(self._places.values()))
+
+    def url(self, webhook: Webhook) -> Secret:
+        """Where to post to: the webhook's own URL, or the channel that is played here."""
+        if channel := self._channels.get(webhook.destination):
+            host, port = self._places[webhook.destination]
+            return Secret(f"http://{host}:{port}{channel.fake.path}")
+        return webhook.url
 
 
 async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
@@ -206,14 +256,7 @@ async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitSt
     return int(runner.addresses[0][1])
 
 
-def _url(webhook: Webhook, channels: Mapping[str, Channel], places: Mapping[str, tuple[str, int]]) -> Secret:
-    if channel := channels.get(webhook.destination):
-        host, port = places[webhook.destination]
-        return Secret(f"http://{host}:{port}{channel.fake.path}")
-    return webhook.url
-
-
-def _standing(core: Core) -> Standing:
+def _standing(core: Core, last: Reloaded) -> Standing:
     active, closed = core.config.active_webhooks, core.dispatcher.services()
     return Standing(
         at=now(),
@@ -221,11 +264,12 @@ def _standing(core: Core) -> Standing:
         webhooks={webhook.name: core.dispatcher.health(webhook.name) for webhook in active},
         services={webhook.transport.name: webhook.transport.name in closed for webhook in active},
         store_ok=not core.store.trouble,
+        config_ok=last.ok,
         blocked_seconds=core.watchdog.blocked_seconds,
     )
 
 
-def _troubles(core: Core) -> dict[str, str]:
+def _troubles(core: Core, last: Reloaded) -> dict[str, str]:
     """What an operator should know, by what it concerns; with ``store`` or ``queue`` in it no event can be taken."""
     closed = core.dispatcher.services()
     found = {"store": core.store.trouble, "queue": core.upkeep.refusal()}
@@ -233,4 +277,5 @@ def _troubles(core: Core) -> dict[str, str]:
         f"service {name}": f"waits until {health.until}: {health.reason}" for name, health in closed.items()
     }
     found |= {f"webhook {name}": f"paused: {reason}" for name, reason in core.dispatcher.paused().items()}
+    found["config"] = "" if last.ok else f"it was not loaded anew, the one before is in force: {last.report}"
     return {what: trouble for what, trouble in found.items() if trouble}

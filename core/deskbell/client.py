@@ -155,6 +155,10 @@ class Client:
         if self._session:
             await self._session.close()
 
+    def obey(self, egress: EgressPolicy) -> None:
+        """Ask this policy about connections that are opened from now on."""
+        self._egress = egress
+
     async def request(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Response:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +21,7 @@ from aiohttp.typedefs import Handler
 from .dispatcher import Dispatcher
 from .errors import DeskbellError
 from .intake import Intake
+from .reload import Reloaded
 from .samples import Sample, read_sample
 from .settings import Config, Webhook
 from .source import NativeSource
@@ -30,7 +31,9 @@ _LONGEST_SOCKET_PATH = 100  # of the 108 bytes of sun_path, which differ a littl
 _ANSWER_TIMEOUT = PATIENCE + 10.0
 
 _NO_SUCH_COMMAND = 404
-_NOT_LOADED = "the running deskbell does not know this webhook; restart it to load the new config"
+_NOT_LOADED = (
+    "the running deskbell does not know this webhook; `deskbell reload` makes it read the config anew"
+)
 
 _log = logging.getLogger(__name__)
 
@@ -38,10 +41,17 @@ _log = logging.getLogger(__name__)
 class Control:
     """Answers commands: JSON in, JSON out; an ``error`` key says why something cannot be done."""
 
-    def __init__(self, config: Config, intake: Intake, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        config: Callable[[], Config],
+        intake: Intake,
+        dispatcher: Dispatcher,
+        reload: Callable[[], Awaitable[Reloaded]],
+    ) -> None:
         self._config = config
         self._intake = intake
         self._dispatcher = dispatcher
+        self._reload = reload
 
     def app(self) -> web.Application:
         """The application behind the socket."""
@@ -49,6 +59,7 @@ class Control:
         app.router.add_post("/send", self._send)
         app.router.add_post("/resume", self._resume)
         app.router.add_post("/replay", self._replay)
+        app.router.add_post("/reload", self._reload_config)
         return app
 
     async def _send(self, request: web.Request) -> web.Response:
@@ -60,7 +71,7 @@ class Control:
         return web.json_response(asdict(trial))
 
     def _sample(self, asked: dict[str, Any]) -> Sample:
-        adapters = {source.adapter.name: source.adapter for source in self._config.sources.values()}
+        adapters = {source.adapter.name: source.adapter for source in self._config().sources.values()}
         return read_sample(asked["body"].encode(), adapters.get(asked["adapter"], NativeSource()))
 
     async def _resume(self, request: web.Request) -> web.Response:
@@ -78,8 +89,11 @@ class Control:
         replayed = await self._dispatcher.replay((await request.json())["ids"])
         return web.json_response({"ids": replayed.ids, "refused": replayed.refused})
 
+    async def _reload_config(self, _request: web.Request) -> web.Response:
+        return web.json_response(asdict(await self._reload()))
+
     def _webhook(self, name: str) -> Webhook | None:
-        return next((webhook for webhook in self._config.active_webhooks if webhook.name == name), None)
+        return next((webhook for webhook in self._config().active_webhooks if webhook.name == name), None)
 
 
 @asynccontextmanager

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from .delivery import Attempt, Delivery, Destination
+from .errors import StoreError
 from .lane import Engine, Lane, Service
 from .pace import Pace, Rate, parse_rates
 from .secret import Secret
@@ -35,19 +37,16 @@ class Dispatcher:
         self._services: dict[str, Service] = {}
         self._lanes: dict[str, Lane] = {}
         self._watchers: set[Watcher] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, wake: Callable[[Webhook], bool] = lambda _: True) -> None:
         """Recover what a crash left, and go on where the last run stopped, with the webhooks ``wake`` chooses."""
         store = self._engine.store
         if recovered := await store.recover():
             _log.warning("%d deliveries were in flight when deskbell died: they are sent again", recovered)
-        places = {name: webhook.destination for name, webhook in self._webhooks.items()}
-        if held := await store.adopt(places, now=self._engine.clock()):
+        if held := await store.adopt(self._places(), now=self._engine.clock()):
             _log.warning("%d deliveries are held: their webhooks are not in the config, or disabled", held)
-        known = await store.destinations()
-        for webhook in self._webhooks.values():
-            if webhook.destination not in self._lanes:
-                self._lanes[webhook.destination] = self._lane(webhook, known)
+        self._open_lanes(await store.destinations())
         for name, reason in self.paused().items():
             _log.error(
                 "webhook %s is still PAUSED: %s. Its deliveries wait; `deskbell resume %s`",
@@ -55,20 +54,56 @@ class Dispatcher:
                 reason,
                 name,
             )
-        self.wake(
-            name
-            for name, waiting in (await store.backlog()).items()
-            if waiting.ready and wake(self._webhooks[name])
-        )
+        await self._wake_ready(wake)
+
+    async def reload(self, webhooks: Iterable[Webhook]) -> None:
+        """Serve these webhooks from now on. The lanes of destinations that stay go on, with all that they know.
+
+        What is in flight ends first, so that a ticket keeps its order where its webhook moves to another lane: it may
+        take as long as an attempt. Deliveries to a webhook that is gone are held, those of one that is back are freed,
+        and those of one that goes elsewhere are renewed.
+        """
+        wanted = {webhook.name: webhook for webhook in webhooks}
+        await self._take_away(wanted)
+        self._webhooks = wanted
+        for destination, lane in self._lanes.items():
+            sharing = self._sharing(destination)
+            rates = _strictest(webhook.rates for webhook in sharing.values())
+            lane.take(sharing, None if lane.rates == frozenset(rates) else Pace(rates))
+        self._open_lanes(await self._engine.store.destinations())
+        await self._sort()
+
+    async def _take_away(self, wanted: Mapping[str, Webhook]) -> None:
+        """From each lane the webhooks that leave it, and wait for what it has in hand."""
+        stay = {
+            name: webhook
+            for name, webhook in self._webhooks.items()
+            if name in wanted and wanted[name].destination == webhook.destination
+        }
+        losing = [lane for lane in self._lanes.values() if not lane.webhooks.keys() <= stay.keys()]
+        self._webhooks = stay
+        ends = list[Coroutine[Any, Any, None]]()
+        for lane in losing:
+            if sharing := self._sharing(lane.destination):
+                lane.take(sharing)
+                ends.append(lane.put_down())
+            else:
+                ends.append(self._lanes.pop(lane.destination).stop(STOP_GRACE))
+        await asyncio.gather(*ends)
 
     def wake(self, names: Iterable[str]) -> None:
         """These webhooks have new deliveries."""
         for name in names:
-            self._lane_of(name).wake()
+            if name in self._webhooks:
+                self._lane_of(name).wake()
+            else:  # it left the config while its event was being stored
+                self._sort_soon()
 
     def health(self, name: str) -> Destination:
         """How the destination of the webhook ``name`` fares."""
-        return self._lane_of(name).health
+        webhook = self._webhooks.get(name)
+        lane = self._lanes.get(webhook.destination) if webhook else None
+        return lane.health if lane else Destination()
 
     def paused(self) -> dict[str, str]:
         """The webhooks whose destination is paused, and why."""
@@ -101,14 +136,47 @@ class Dispatcher:
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Claim nothing more, and let what is in flight end within ``grace`` seconds."""
         await asyncio.gather(*(lane.stop(grace) for lane in self._lanes.values()))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+
+    def _places(self) -> dict[str, str]:
+        return {name: webhook.destination for name, webhook in self._webhooks.items()}
+
+    def _sharing(self, destination: str) -> dict[str, Webhook]:
+        return {name: each for name, each in self._webhooks.items() if each.destination == destination}
+
+    def _open_lanes(self, known: Mapping[str, Destination]) -> None:
+        """One for each destination that has none."""
+        for webhook in self._webhooks.values():
+            if webhook.destination not in self._lanes:
+                self._lanes[webhook.destination] = self._lane(webhook, known)
+
+    def _sort_soon(self) -> None:
+        self._begin(self._sort())
+
+    async def _sort(self) -> None:
+        """Hold what belongs to no webhook, free what belongs to one again, and wake the lanes that have work."""
+        try:
+            await self._engine.store.adopt(self._places(), now=self._engine.clock())
+            await self._wake_ready(lambda _: True)
+        except StoreError as error:
+            _log.error("deliveries of webhooks that left the config are not held yet: %s", error)
+
+    async def _wake_ready(self, chosen: Callable[[Webhook], bool]) -> None:
+        backlog = await self._engine.store.backlog()
+        ready = [name for name, waiting in backlog.items() if waiting.ready and name in self._webhooks]
+        self.wake(name for name in ready if chosen(self._webhooks[name]))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)  # the loop itself holds tasks only weakly
+        task.add_done_callback(self._tasks.discard)
 
     def _lane_of(self, name: str) -> Lane:
         return self._lanes[self._webhooks[name].destination]
 
     def _lane(self, webhook: Webhook, known: Mapping[str, Destination]) -> Lane:
-        sharing = {
-            other.name: other for other in self._webhooks.values() if other.destination == webhook.destination
-        }
+        sharing = self._sharing(webhook.destination)
         return Lane(
             webhook.destination,
             sharing,
@@ -145,7 +213,7 @@ def _at_own_host(webhook: Webhook) -> bool:
     """A plugin that cannot say keeps its own lanes apart, and no other from starting."""
     try:
         return bool(webhook.transport.recognises(webhook.url.reveal()))
-    except Exception as error:  # noqa: BLE001 - its text may hold the URL
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - its text may hold the URL
         _log.error("transport %s: recognises failed: %s", webhook.transport.name, type(error).__name__)
         return False
 

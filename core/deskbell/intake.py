@@ -44,6 +44,10 @@ class Intake:
         self._refusal = refusal
         self._memory = _TicketMemory(store, tickets_in_memory)
 
+    def route_by(self, webhooks: Sequence[Webhook], priorities: Mapping[str, str]) -> None:
+        """Events that come from now on go to these webhooks."""
+        self._webhooks, self._priorities = webhooks, priorities
+
     async def accept(
         self,
         event: TicketEvent,

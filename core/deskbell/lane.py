@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from .delivery import Attempt, Delivery, Destination, Settled, State, release, settle
 from .errors import StoreError
 from .outcome import Delivered, DestinationGone, Outcome, Throttled
-from .pace import Pace
+from .pace import Pace, Rate
 from .secret import Secret
 from .sender import Sender
 from .settings import Webhook
@@ -103,22 +103,33 @@ class Lane:
         engine: Engine,
     ) -> None:
         self.destination = destination
-        self.webhooks = webhooks
         self.health = health
-        self._max_ages = {name: webhook.retry.max_age for name, webhook in webhooks.items()}
-        # Waiting belongs to the destination: where its webhooks disagree, the most patient one decides.
-        self._retry = max(webhooks.values(), key=lambda webhook: webhook.patience).retry
-        self._url = url
         self._pace = pace
+        self.take(webhooks)
+        self._url = url
         self._service = service
         self._engine = engine
         self._task: asyncio.Task[None] | None = None
         self._saving: _Saving | None = None
         self._nudge = asyncio.Event()
+        self._hands = asyncio.Lock()
         self._news = False
         self._broken = False
         self._resting = False
         self._stopping = False
+
+    def take(self, webhooks: Mapping[str, Webhook], pace: Pace | None = None) -> None:
+        """Serve these webhooks from now on, at this pace if it is another one. What is in flight ends as it began."""
+        self.webhooks = webhooks
+        self._max_ages = {name: webhook.retry.max_age for name, webhook in webhooks.items()}
+        # Waiting belongs to the destination: where its webhooks disagree, the most patient one decides.
+        self._retry = max(webhooks.values(), key=lambda webhook: webhook.patience).retry
+        self._pace = pace or self._pace
+
+    @property
+    def rates(self) -> frozenset[Rate]:
+        """What it keeps to."""
+        return frozenset(self._pace.rates)
 
     def wake(self) -> None:
         """There may be a ready delivery."""
@@ -135,6 +146,11 @@ class Lane:
             self.health = Destination()
         self._nudge.set()
         self.wake()
+
+    async def put_down(self) -> None:
+        """Wait until what was in hand when this was called is saved."""
+        async with self._hands:
+            await self._confirm()
 
     async def stop(self, grace: float) -> None:
         """Claim nothing more; let what is in flight end, and be saved, within ``grace`` seconds."""
@@ -193,17 +209,22 @@ class Lane:
         self._news = False
         if (turn := await self._take_turn()) is None:
             return True
+        async with self._hands:
+            return await self._serve_claimed(turn)
+
+    async def _serve_claimed(self, turn: float) -> bool:
         claimed = await self._claim()
         await self._confirm()
         if claimed is None:
             self._service.pace.forget(turn)
             return self._news
-        # A stop, or the service's own wait, may have come while the claim was committed.
-        if self._stopping or self._service.wait(self._engine.clock()) > 0:
+        webhook = self.webhooks.get(claimed.delivery.webhook)
+        # A stop, a new config or the service's own wait may have come while the claim was committed.
+        if webhook is None or self._stopping or self._service.wait(self._engine.clock()) > 0:
             self._service.pace.forget(turn)
             await self._give_back(claimed.delivery)
         else:
-            await self._serve(claimed, turn)
+            await self._serve(claimed, webhook, turn)
         return True
 
     async def _claim(self) -> Claimed | None:
@@ -234,9 +255,8 @@ class Lane:
             except StoreError:
                 await self._sleep(self._engine.store_retry)
 
-    async def _serve(self, claimed: Claimed, turn: float) -> None:
+    async def _serve(self, claimed: Claimed, webhook: Webhook, turn: float) -> None:
         engine = self._engine
-        webhook = self.webhooks[claimed.delivery.webhook]
         attempt = await engine.sender.attempt(claimed, webhook, self._url)
         # Not when it began: the service counts it at some time between then and now.
         self._pace.note(_tick())

@@ -45,6 +45,7 @@ class Standing:
     webhooks: Mapping[str, Destination]
     services: Mapping[str, bool]
     store_ok: bool
+    config_ok: bool
     blocked_seconds: float
 
 
@@ -159,6 +160,12 @@ class _Gauges:
             "1 while all webhooks of the service wait.",
             ("service",),
             (((name,), closed) for name, closed in seen.services.items()),
+        )
+        yield _gauge(
+            "deskbell_config_last_reload_successful",
+            "0 while the config before the last reload is in force.",
+            (),
+            [((), seen.config_ok)],
         )
         yield _gauge("deskbell_store_ok", "1 while events can be stored.", (), [((), seen.store_ok)])
         yield CounterMetricFamily(

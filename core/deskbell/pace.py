@@ -57,12 +57,12 @@ class Pace:
     """A sliding window for each rate: remembers only as many sends as the largest count."""
 
     def __init__(self, rates: Iterable[Rate]) -> None:
-        self._rates = tuple(rates)
-        self._sent: deque[float] = deque(maxlen=max((rate.count for rate in self._rates), default=1))
+        self.rates = tuple(rates)
+        self._sent: deque[float] = deque(maxlen=max((rate.count for rate in self.rates), default=1))
 
     def wait(self, now: float) -> float:
         """Seconds until one more send keeps every rate; 0 when it may go now."""
-        return max((self._wait_for(rate, now) for rate in self._rates), default=0.0)
+        return max((self._wait_for(rate, now) for rate in self.rates), default=0.0)
 
     def _wait_for(self, rate: Rate, now: float) -> float:
         if len(self._sent) < rate.count:

@@ -49,6 +49,10 @@ class Sender:
         self._running = set[asyncio.Future[Outcome]]()
         self._redactors: dict[str, Redactor] = {}
 
+    def write_times(self, timezone: tzinfo, date_format: str) -> None:
+        """From the next attempt on, as the owner writes times now."""
+        self._timezone, self._date_format = timezone, date_format
+
     async def attempt(self, claimed: Claimed, webhook: Webhook, url: Secret) -> Attempt:
         """One attempt of ``claimed`` at ``url``. It raises nothing; the secret stands in nothing that it returns."""
         delivery = claimed.delivery

@@ -46,6 +46,10 @@ class Upkeep:
         self._blind = False
         self.backlog: Mapping[str, Backlog] = {}
 
+    def keep_for(self, retention: Retention) -> None:
+        """From the next round on, forget what ended longer ago than this."""
+        self._retention = retention
+
     async def run(self) -> None:
         """Until it is cancelled. A store that fails is asked again."""
         async with asyncio.TaskGroup() as tasks:

@@ -52,6 +52,7 @@ STANDING = Standing(
     },
     services={"discord": True, "slack": False},
     store_ok=True,
+    config_ok=True,
     blocked_seconds=1.5,
 )
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from io import TextIOWrapper
+from keyword import iskeyword
 
 import click
 
 import deskbell
 
 COMMANDS = (
-    "backup", "check", "deliveries", "new-plugin", "plugin-check", "plugins", "preview", "replay", "resume", "send",
-    "serve", "variables",
+    "backup", "check", "deliveries", "import", "init", "new-plugin", "plugin-check", "plugins", "preview", "reload",
+    "replay", "resume", "send", "serve", "variables",
 )  # fmt: skip
 
 CANNOT_START = 78
@@ -26,8 +27,14 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - likewise
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f".{cmd_name.replace('-', '_')}", __name__).command
+        command: click.Command = import_module(f".{_module_of(cmd_name)}", __name__).command
         return command
+
+
+def _module_of(command: str) -> str:
+    """A word of Python's own names no module that could be imported by a statement: ``import_``."""
+    name = command.replace("-", "_")
+    return f"{name}_" if iskeyword(name) else name
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

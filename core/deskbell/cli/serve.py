@@ -17,17 +17,23 @@ import click
 
 import deskbell
 
-from .setting import Setting, config_option, read_setting
+from .setting import Setting, config_option, read_config, read_setting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from deskbell.app import Door
+    from deskbell.config import Loaded
     from deskbell.settings import Config
+    from deskbell.supervisor import Supervisor
 
 _LAST_WORDS = 1.0
 """Seconds that cancelled tasks have to end at a stop."""
 
 FAILED = 1
 """Exit code after the store failed while it ran: whoever supervises the process starts it again."""
+
+_STOPPING = "stopping: what is in flight may end, the rest waits in the store"
 
 _log = logging.getLogger("deskbell")
 
@@ -50,39 +56,74 @@ def command(config_path: Path, listen: str | None) -> None:
         _log.warning(
             "plugin %s is not loaded: %s; `deskbell plugins` says what to do", broken.name, broken.reason
         )
-    if listen is not None:
-        host, port = _place(listen)
-        config = replace(config, host=host, port=port)
+    config = _at(config, listen)
+
+    def load() -> Loaded:
+        loaded = read_config(config_path, setting.plugins)
+        if loaded.config is None:
+            return loaded
+        protect(*loaded.config.secrets)
+        return replace(loaded, config=_at(loaded.config, listen))
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, setting))
+        runner.run(_serve(config, setting, load))
 
 
-async def _serve(config: Config, setting: Setting) -> None:
+def _at(config: Config, listen: str | None) -> Config:
+    """``config``, with the place of ``--listen`` where that is given."""
+    if listen is None:
+        return config
+    host, port = _place(listen)
+    return replace(config, host=host, port=port)
+
+
+async def _serve(config: Config, setting: Setting, load: Callable[[], Loaded]) -> None:
     from deskbell.app import serving
     from deskbell.metrics import Metrics
+    from deskbell.supervisor import Supervisor
 
     stop = asyncio.Event()
+    supervisor = Supervisor(os.environ)
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stop.set)
     plugins = setting.plugins
     metrics = Metrics(action for source in plugins.sources.values() for action in source.actions)
     plugins.register("metrics", metrics)
-    async with serving(config, plugins, metrics) as door:
+    async with supervisor.watching(), serving(config, plugins, metrics, load) as door:
+        _reload_on_hangup(door, supervisor)
         _announce(door, config)
         _set_start_aside()
-        await _until(stop, door.failure)
+        supervisor.ready(f"listening on {door.address}")
+        supervisor.stopping(await _until(stop, door.failure))
     await _leave_stubborn_tasks(FAILED if door.failure.done() else 0)
 
 
-async def _until(stop: asyncio.Event, failure: asyncio.Future[str]) -> None:
+def _reload_on_hangup(door: Door, supervisor: Supervisor) -> None:
+    """SIGHUP loads the config anew."""
+    running = set[asyncio.Task[None]]()
+
+    async def reload() -> None:
+        with supervisor.reloading():
+            await door.reload()
+
+    def begin() -> None:
+        task = asyncio.create_task(reload())
+        running.add(task)
+        task.add_done_callback(running.discard)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
+
+
+async def _until(stop: asyncio.Event, failure: asyncio.Future[str]) -> str:
+    """Wait for the end, and say why it comes."""
     failure.add_done_callback(lambda _: stop.set())
     await stop.wait()
     if failure.done():
         _log.critical("deskbell ends, so that nothing more is promised: %s", failure.result())
-    else:
-        _log.info("stopping: what is in flight may end, the rest waits in the store")
+        return failure.result()
+    _log.info(_STOPPING)
+    return _STOPPING
 
 
 async def _leave_stubborn_tasks(code: int) -> None:

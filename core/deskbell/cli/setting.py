@@ -54,25 +54,32 @@ class Setting:
 
 def load_installed(config_path: Path) -> Plugins:
     """The plugins that are installed, and those of the config's ``plugins_dir`` where there is one."""
-    from deskbell.config import read_plugins_dir
+    from deskbell.config import environment_beside, read_plugins_dir
     from deskbell.plugins import load_plugins
 
-    return load_plugins(plugins_dir=read_plugins_dir(config_path, os.environ))
+    environ, _ = environment_beside(config_path, os.environ)
+    return load_plugins(plugins_dir=read_plugins_dir(config_path, environ))
 
 
 def read_setting(config_path: Path) -> Setting:
     """Load the plugins, then the config."""
-    from deskbell.config import load_config
-
     plugins = load_installed(config_path)
+    return Setting(plugins, read_config(config_path, plugins))
+
+
+def read_config(config_path: Path, plugins: Plugins) -> Loaded:
+    """Load the config with the plugins that are there already, and with ``secrets.env`` where that is beside it."""
+    from deskbell.config import environment_beside, load_config
+
+    environ, problems = environment_beside(config_path, os.environ)
     loaded = load_config(
         config_path,
         transports=plugins.transports,
         sources=plugins.sources,
         broken=plugins.missing(),
-        environ=os.environ,
+        environ=environ,
     )
-    return Setting(plugins, loaded)
+    return loaded.after(problems)
 
 
 @contextmanager

@@ -2,13 +2,18 @@
 
 from .load import Loaded, load_config, read_plugins_dir
 from .problem import Place, Problem, Severity, report, to_json
+from .schema import json_schema
+from .secrets_file import SECRETS_FILE, environment_beside
 from .service import parse_listen
 
 __all__ = [
+    "SECRETS_FILE",
     "Loaded",
     "Place",
     "Problem",
     "Severity",
+    "environment_beside",
+    "json_schema",
     "load_config",
     "parse_listen",
     "read_plugins_dir",

@@ -19,7 +19,7 @@ from .environment import expand
 from .findings import Findings, problems
 from .masking import Masks
 from .model import VERSION, ConfigFile
-from .problem import Note, Problem
+from .problem import Note, Problem, Severity
 from .scope import Scope
 from .sources import decode_sources
 from .validation import read_file
@@ -32,6 +32,11 @@ class Loaded:
 
     config: Config | None
     problems: tuple[Problem, ...] = ()
+
+    def after(self, problems: tuple[Problem, ...]) -> Loaded:
+        """The same, with problems that were found before: an error among them leaves no config."""
+        failed = any(problem.severity is Severity.ERROR for problem in problems)
+        return Loaded(None if failed else self.config, (*problems, *self.problems))
 
 
 def load_config(

@@ -14,12 +14,12 @@ VERSION = 1
 T = TypeVar("T")
 
 
-def _as_list(value: Any) -> Any:
+def as_list(value: Any) -> Any:
     """One value stands for a list of one."""
     return value if isinstance(value, (list, dict)) else [value]
 
 
-OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list)]
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(as_list)]
 
 
 class Entry(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -42,11 +42,11 @@ class Channel:
     webhooks: Sequence[str]
 
 
-def demo_app(channels: Sequence[Channel]) -> web.Application:
+def demo_app(channels: Callable[[], Sequence[Channel]]) -> web.Application:
     """The page and its style sheet; to this machine only, whatever a proxy in front forwards."""
 
     async def get_page(request: web.Request) -> web.Response:
-        return _local(request, _page(channels), "text/html")
+        return _local(request, _page(channels()), "text/html")
 
     async def get_style(request: web.Request) -> web.Response:
         return _local(request, _STYLE, "text/css")

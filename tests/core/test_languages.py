@@ -1,0 +1,75 @@
+"""The catalogues say the same things in each language, with the same values in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from deskbell.languages import DEFAULT, LANGUAGES, catalogue, language_of_locale, text
+
+CORE = Path(__file__).resolve().parents[2] / "core" / "deskbell"
+KEY = re.compile(r"""["']((?:init|import|probe)\.[a-z_.]+)["']""")
+BUILT = re.compile(r'f"((?:init|import|probe)\.[a-z_.]+)\{')
+
+
+def values_of(words: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(words) if name is not None}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_catalogue_has_the_same_keys_with_the_same_values_in_them(language: str) -> None:
+    words, english = catalogue(language), catalogue(DEFAULT)
+    assert words.keys() == english.keys()
+    assert {key: values_of(words[key]) for key in words} == {key: values_of(english[key]) for key in english}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_words_are_missing(language: str) -> None:
+    assert [key for key, words in catalogue(language).items() if not words.strip()] == []
+
+
+def test_each_file_is_a_language_and_each_language_a_file() -> None:
+    assert {path.stem for path in (CORE / "catalogue").glob("*.json")} == LANGUAGES.keys()
+
+
+def test_the_program_uses_every_key_and_only_those_that_exist() -> None:
+    sources = "\n".join(path.read_text("utf-8") for path in CORE.rglob("*.py"))
+    named, begun = set(KEY.findall(sources)), tuple(BUILT.findall(sources))
+    known = {key for key in catalogue(DEFAULT) if not key.startswith("sample.")}
+    assert named - known == set()
+    assert {
+        key
+        for key in known - named
+        if key.startswith(("init.", "import.", "probe.")) and not key.startswith(begun)
+    } == set()
+
+
+def test_a_value_is_never_expanded_again() -> None:
+    shown = text("fr", "import.unreadable", file="{name}{0}", name="%s")
+    assert shown.startswith("{name}{0} : %s ")
+
+
+def test_an_unknown_language_or_key_is_a_defect_of_the_program() -> None:
+    with pytest.raises(KeyError):
+        text("de", "init.help")
+    with pytest.raises(KeyError):
+        text("fr", "no.such.key")
+
+
+@pytest.mark.parametrize(
+    ("environ", "language"),
+    [
+        ({"LANG": "fr_FR.UTF-8"}, "fr"),
+        ({"LANG": "es"}, "es"),
+        ({"LANG": "fr_FR.UTF-8", "LC_ALL": "es_MX.UTF-8"}, "es"),
+        ({"LANG": "es_ES.UTF-8", "LC_ALL": "", "LC_MESSAGES": "fr_CA"}, "fr"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({}, "en"),
+    ],
+)
+def test_the_locale_says_the_language(environ: dict[str, str], language: str) -> None:
+    assert language_of_locale(environ) == language
