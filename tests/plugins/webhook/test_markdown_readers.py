@@ -147,6 +147,7 @@ def test_an_escaped_value_is_text_to_every_reader(read: Read, value: str) -> Non
 @example(value="#64;all")
 @example(value="fire:")
 @example(value="users/all")
+@example(value="*\n\n0")
 def test_the_owners_words_and_a_value_are_nothing_active_together(
     read: Read, template: str, value: str
 ) -> None:
