@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.kit import NOW, attempt_of, conclude, event, take, webhook, within, without_rights
@@ -17,7 +18,9 @@ from deskbell.delivery import Delivery, Destination, State
 from deskbell.errors import StoreError
 from deskbell.outcome import Delivered, PermanentFailure, TemporaryFailure
 from deskbell.store import Listed, Store, TicketFacts, open_store
+from deskbell.store.looking import find_delivery
 from deskbell.store.reading import Filter, back_up, count_backlog, list_deliveries, list_troubles
+from deskbell.store.searching import find_page, find_successes
 
 DAMAGED_FROM = 4096 * 3
 
@@ -32,7 +35,7 @@ async def store(path: Path) -> AsyncIterator[Store]:
     """Four events for two webhooks. Of w: delivered, dead, sending, ready; of v: all held."""
     opened = open_store(path)
     for number, ticket in enumerate(["1", "2", "1", ""]):
-        sent = event(ticket, id=f"e{number}", received_at=NOW + timedelta(number))
+        sent = event(ticket, f"Hello {number}", id=f"e{number}", received_at=NOW + timedelta(number))
         await opened.add(sent, b"{}", webhooks=[webhook("w"), webhook("v")])
     await conclude(opened, await take(opened), Delivered("99", detail="200 ok"))
     await conclude(opened, await take(opened), PermanentFailure("400 too long"))
@@ -67,11 +70,27 @@ async def store(path: Path) -> AsyncIterator[Store]:
         (Filter(ids=[1, 8, 2, 999, -1]), "3v 0v 0w"),
         (Filter(ids=[1, 2, 8], webhook="v", limit=1), "3v"),
         (Filter(ids=[]), ""),
+        (Filter(action="rEPLY", limit=1), "3v"),
+        (Filter(action="Repl"), ""),
+        (Filter(text="HELLO 2"), "2v 2w"),
+        (Filter(text="hello _"), ""),
+        (Filter(text="1", webhook="w"), "2w 1w 0w"),
+        (Filter(before=4), "1w 0v 0w"),
     ],
 )
 def test_what_is_asked_for_is_listed_newest_first(path: Path, wanted: Filter, expected: str) -> None:
     found = [listed.delivery for listed in list_deliveries(path, wanted)]
     assert " ".join(each.event_id[1:] + each.webhook for each in found) == expected
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("look", [list_deliveries, find_page])
+def test_a_state_that_is_none_never_gets_into_a_query(
+    path: Path, look: Callable[[Path, Filter], object]
+) -> None:
+    """It is the one value that is spelled out there."""
+    with pytest.raises(ValueError, match="is not a valid State"):
+        look(path, Filter(cast("State", "dead' OR '1")))
 
 
 async def test_a_delivery_comes_with_its_latest_answer(path: Path, store: Store) -> None:
@@ -109,6 +128,9 @@ LOOKS: list[Callable[[Path], object]] = [
     lambda path: list_deliveries(path, Filter()),
     list_troubles,
     count_backlog,
+    lambda path: find_page(path, Filter()),
+    lambda path: find_successes(path, ["w"]),
+    lambda path: find_delivery(path, 1),
     lambda path: back_up(path, path.with_name("copy.db")),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +24,31 @@ _QUERY = (
     " FROM delivery d JOIN event e ON e.seq = d.event"
     " LEFT JOIN attempt a ON a.id = (SELECT max(id) FROM attempt WHERE delivery = d.id)"
 )
+NEWEST = 2**63 - 1
+"""No id is higher: https://www.sqlite.org/rowidtable.html."""
+LONGEST_TEXT = 1000
+"""Characters of a text that is looked for: SQLite takes no pattern over 50,000 bytes, and one may become twelve."""
+# The key tells most rows apart without a look at the event, whose ticket lies behind the request's whole body.
+_HAS_TICKET = "substr(d.order_key, instr(d.order_key, char(10)) + 1) = :ticket AND e.ticket = :ticket"
+# The variables are ASCII in JSON. Whether they have the text at all is soon said; then, whether in the right ones.
+_SAYS = (
+    "(e.ticket LIKE :text ESCAPE '\\' OR e.variables LIKE :told ESCAPE '\\' AND ("
+    + " OR ".join(
+        f"json_extract(e.variables, '$.{name}') LIKE :text ESCAPE '\\'"
+        for name in ("subject", "username", "content")
+    )
+    + "))"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which deliveries to list; what is None asks for nothing. ``since``: those whose events came since then."""
+    """Which deliveries to list; what is None asks for nothing. ``since``: those whose events came since then.
+
+    ``action`` in any case; ``text`` is a part of ticket, subject, username or content, where SQLite takes an ASCII
+    letter in any case (https://www.sqlite.org/lang_expr.html#like), and of which the first ``LONGEST_TEXT``
+    characters count. ``before``: those with a lower id, for the next page.
+    """
 
     state: State | None = None
     webhook: str | None = None
@@ -35,19 +56,53 @@ class Filter:
     since: datetime | None = None
     ids: Sequence[int] | None = None
     limit: int | None = 50
+    action: str | None = None
+    text: str | None = None
+    before: int | None = None
 
-    def conditions(self) -> Iterator[tuple[str, object]]:
-        """Each as SQL with one ``?``, and its value."""
+    @property
+    def below(self) -> int:
+        """What every id is lower than."""
+        return NEWEST if self.before is None else min(max(self.before, 0), NEWEST)
+
+    def conditions(self) -> Iterator[str]:
+        """Each as SQL, whose ``:names`` are in ``values``."""
         if self.state is not None:
-            yield "d.state = ?", str(self.state)
+            yield f"d.state = '{State(self.state)}'"  # spelled out, as only then a partial index is used
         if self.webhook is not None:
-            yield "d.webhook = ?", self.webhook
-        if self.ticket is not None:
-            yield "e.ticket = ?", self.ticket
-        if self.since is not None:
-            yield "e.received_at >= ?", self.since.timestamp()
+            yield "d.webhook = :webhook"
+        if self.before is not None:
+            yield "d.id < :before"
         if self.ids is not None:
-            yield "d.id IN (SELECT value FROM json_each(?))", json.dumps(list(self.ids))
+            yield "d.id IN (SELECT value FROM json_each(:ids))"
+        if self.ticket is not None:
+            yield _HAS_TICKET if self.ticket else "e.ticket = ''"
+        if self.since is not None:
+            yield "e.received_at >= :since"
+        if self.action is not None:
+            yield "e.action = :action COLLATE NOCASE"
+        if self.text:
+            yield _SAYS
+
+    def values(self) -> dict[str, object]:
+        """What the ``:names`` of ``conditions`` stand for."""
+        text = rows.text(self.text or "")[:LONGEST_TEXT]
+        return {
+            "webhook": rows.text(self.webhook or ""),
+            "before": self.below,
+            "ids": json.dumps(list(self.ids or ())),
+            "ticket": rows.text(self.ticket or ""),
+            "since": rows.seconds(self.since),
+            "action": rows.text(self.action or ""),
+            "text": _pattern(text),
+            "told": _pattern(json.dumps(text)[1:-1]),
+        }
+
+
+def _pattern(part: str) -> str:
+    """For ``LIKE … ESCAPE '\\'``: whatever has ``part`` in it."""
+    literal = re.sub(r"[%_\\]", r"\\\g<0>", part)
+    return f"%{literal}%"
 
 
 @contextmanager
@@ -63,12 +118,12 @@ def look(path: Path) -> Iterator[sqlite3.Connection]:
 
 def list_deliveries(path: Path, wanted: Filter) -> list[Listed]:
     """The newest deliveries of the store at ``path`` first."""
-    asked = dict(wanted.conditions())
-    where = f" WHERE {' AND '.join(asked)}" if asked else ""
+    asked = " AND ".join(wanted.conditions())
+    where = f" WHERE {asked}" if asked else ""
     limit = -1 if wanted.limit is None else wanted.limit
     with look(path) as connection:
         found = connection.execute(
-            f"{_QUERY}{where} ORDER BY d.id DESC LIMIT ?", (*asked.values(), limit)
+            f"{_QUERY}{where} ORDER BY d.id DESC LIMIT :limit", {**wanted.values(), "limit": limit}
         ).fetchall()
     return [_listed(row) for row in found]
 
