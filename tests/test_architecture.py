@@ -27,7 +27,7 @@ LEVELS: dict[int, set[str]] = {
         "blame", "client", "config", "conformance", "discovery", "fake", "languages", "log", "metrics", "plugins",
         "problem", "store", "supervisor", "trace", "watchdog",
     },
-    4: {"dispatcher", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
+    4: {"dispatcher", "edit", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
     5: {"app", "cli", "control", "reload", "scaffold", "starter", "testing", "trial", "web", "__main__"},
 }  # fmt: skip
 LEVEL_OF = {module: level for level, modules in LEVELS.items() for module in modules}
