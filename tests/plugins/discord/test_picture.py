@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from tests.plugins.discord.fragment import Fragment
+from tests.plugins.fragment import Fragment
 
 import deskbell
 from deskbell.notice import clean

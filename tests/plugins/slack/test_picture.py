@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from tests.plugins.slack.fragment import Fragment
+from tests.plugins.fragment import Fragment
 
 from deskbell import VARIABLES, Payload
 from deskbell.notice import clean
