@@ -16,7 +16,7 @@ from deskbell.secret import Secret
 from .checks import Checks, NotApplicable, NotMet
 from .import_report import import_report, package_of, path_of_file, report_on
 from .payloads import shortened
-from .plugin_rules import require_found, require_supported_api
+from .plugin_rules import require_found, require_quiet_import, require_supported_api
 from .stage import MADE_UP_URL, SERVER, TransportCase, sample_notice
 
 PLUGIN_CHECKS = Checks[TransportCase]()
@@ -58,11 +58,7 @@ def plugin_is_found(case: TransportCase) -> None:
 @PLUGIN_CHECKS.bronze
 def import_is_quiet(case: TransportCase) -> None:
     """Importing it opens no connection, looks up no name, starts no thread, process or event loop, prints nothing."""
-    if did := report_on(case.cls).did:
-        raise NotMet(
-            f"importing {package_of(case.cls)} {', '.join(did)}: every command of deskbell imports it; "
-            "do that in send(), or in a function that send() calls"
-        )
+    require_quiet_import(case.cls)
 
 
 @PLUGIN_CHECKS.bronze
