@@ -144,7 +144,7 @@ _LABEL = r"(?P<label>(?:\[[^\]]*\]|[^\[\]]|\](?=[^\[]*\]))+)"
 _TARGET = r"(?P<target>https?://(?:\([^\s()]*\)|[^\s()\\]|\\.)+?)"
 _TITLE = r"""(?:\s+(?:"[^"]*"|'[^']*'))?"""
 _MASKED = re.compile(rf"\[{_LABEL}\]\(\s*<?{_TARGET}>?{_TITLE}\s*\)", re.IGNORECASE)
-_ANGLED = re.compile(r"<(https?://[^\s<>]+)>", re.IGNORECASE)
+_ANGLED = re.compile(r"<(https?://[^\s>]+)>", re.IGNORECASE)
 _BARE = re.compile(r"""(https?://[^\s<]+[^<.,:;"')\]\s])""")
 _ESCAPED = re.compile(r"\\([^0-9A-Za-z\s])")
 

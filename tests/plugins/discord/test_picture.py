@@ -203,7 +203,9 @@ def comparable(tree: list[Node]) -> bool:
     """False where the parser is no witness: it knows no lists, follows ``javascript:``, puts titles into titles, and
     takes any ``:word:`` for an emoji."""
     for node in nodes(tree):
-        if node["type"] == "list" or node.get("content") in (":http:", ":https:"):
+        if node["type"] == "list" or (
+            node["type"] == "shortcode" and node["content"].endswith(("http:", "https:"))
+        ):
             return False
         if node["type"] in ("link", "autolink", "url"):
             web = node["target"].casefold().startswith(("http://", "https://"))
@@ -230,7 +232,8 @@ TABLE = [
     "# a **b** c", "## a\nx", "### a", "-# a _b_", "x # y", "> a\n> b\nc", "x\n>>> a\nb", "**a *b* __c__**",
     "***a** b*", "*a **b***", "__a _b___", "~~a~~ ||b|| |c|", "`a **b**` ``c`d``", "```py\nx = '*'\n```",
     "```\na\n\nb```c", "> ```\n> a\n> ```\n> b", "[a **b**](https://x.example/c_d_)", "[a](<https://x.example>)",
-    "<https://x.example/a_b> https://x.example/a, (https://x.example/b)", f"<@{ID}> <@!{ID}> <@&{ID}> <#{ID}>",
+    "<https://x.example/a_b> https://x.example/a, (https://x.example/b)",
+    "<https://x.example/a*<https://x.example/b_>", f"<@{ID}> <@!{ID}> <@&{ID}> <#{ID}>",
     f"<:a_b:{ID}> <a:cd:{ID}> :ab:", "<t:1700000000> <t:-5:R> <t:0:F>", f"</a b:{ID}> <{ID}:guide>",
     "@everyone, @here", r"\*a\* \<@1> \\ \a \` \# b", "¯\\_(ツ)_/¯ _a_", "a_b_c _d_e_ __f__g", "2*3*4 * 5 *",
     "**a\nb** ||c\nd||", "<b>&lt; & \"'", "*a\n*b*", "x**y**z", "é_a_é", "_a b_c_", "_a_b_", "**", "****", "||||", "~~~~",
