@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from string import Formatter
 
 import pytest
 
-from deskbell.languages import DEFAULT, LANGUAGES, catalogue, language_of_locale, text
+from deskbell.languages import DEFAULT, LANGUAGES, accepted_language, catalogue, language_of_locale, text
 
 CORE = Path(__file__).resolve().parents[2] / "core" / "deskbell"
 KEY = re.compile(r"""["']((?:init|import|probe)\.[a-z_.]+)["']""")
@@ -31,8 +32,14 @@ def test_no_words_are_missing(language: str) -> None:
     assert [key for key, words in catalogue(language).items() if not words.strip()] == []
 
 
-def test_each_file_is_a_language_and_each_language_a_file() -> None:
-    assert {path.stem for path in (CORE / "catalogue").glob("*.json")} == LANGUAGES.keys()
+def test_each_language_has_a_folder_with_the_same_files_and_no_key_twice() -> None:
+    folders = {path.name: sorted(path.iterdir()) for path in (CORE / "catalogue").iterdir()}
+    assert folders.keys() == LANGUAGES.keys()
+    names = {tuple(path.name for path in files) for files in folders.values()}
+    assert len(names) == 1
+    for files in folders.values():
+        keys = [key for path in files for key in json.loads(path.read_text("utf-8"))]
+        assert len(keys) == len(set(keys))
 
 
 def test_the_program_uses_every_key_and_only_those_that_exist() -> None:
@@ -73,3 +80,22 @@ def test_an_unknown_language_or_key_is_a_defect_of_the_program() -> None:
 )
 def test_the_locale_says_the_language(environ: dict[str, str], language: str) -> None:
     assert language_of_locale(environ) == language
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("fr", "fr"),
+        ("fr-CA,fr;q=0.9,en;q=0.8", "fr"),
+        ("de-DE, de;q=0.9, ES;q=0.4, en;q=0.3", "es"),
+        ("en;q=0.1, es;q=0.2", "es"),
+        ("es;q=0, fr;q=0.001", "fr"),
+        ("*", "en"),
+        ("", "en"),
+        ("fr;q=high, es;q=0.5", "es"),
+        ("fr;q=1e9,\x00,;;,", "en"),
+    ],
+)
+def test_a_browser_says_the_language(header: str, language: str) -> None:
+    """https://www.rfc-editor.org/rfc/rfc9110#section-12.5.4"""
+    assert accepted_language(header) == language
