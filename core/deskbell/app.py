@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -33,7 +34,9 @@ from .settings import Config, SourceSettings, Webhook, is_loopback
 from .store import Store, open_store
 from .upkeep import Upkeep
 from .watchdog import Watchdog
-from .web.demo import Channel, demo_app, to_demo
+from .web.desk import Channel, Desk
+from .web.live import Live
+from .web.site import add_pages
 
 LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE = 15.0
@@ -56,6 +59,7 @@ class Core:
     upkeep: Upkeep
     watchdog: Watchdog
     played: Played
+    live: Live
 
     async def reload(self, config: Config) -> None:
         """Work by ``config`` from now on; what is in flight ends as it began."""
@@ -66,6 +70,7 @@ class Core:
         self.intake.route_by(config.active_webhooks, config.priorities)
         self.config = config
         await self.dispatcher.reload(config.active_webhooks)
+        self.live.ring()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ async def running_core(
         store = open_store(config.store)
         stack.push_async_callback(store.close)
         watchdog = stack.enter_context(Watchdog())
+        live = Live()
         played = Played(stack)
         await played.play(config.webhooks)
         client = await stack.enter_async_context(Client(played.egress(config)))
@@ -106,7 +112,7 @@ async def running_core(
                 sender=sender,
                 clock=now,
                 noise=lambda: random.uniform(-1, 1),  # noqa: S311 - jitter needs no cryptography
-                settled=lambda _, attempt: plugins.attempt_finished(attempt),
+                settled=_both(lambda _, attempt: plugins.attempt_finished(attempt), live.ring),
             ),
             locate=played.url,
         )
@@ -118,11 +124,21 @@ async def running_core(
             webhooks=config.active_webhooks,
             priorities=config.priorities,
             wake=dispatcher.wake,
-            accepted=plugins.event_accepted,
+            accepted=_both(plugins.event_accepted, live.ring),
             clock=now,
             refusal=upkeep.refusal,
         )
-        yield Core(config, store, client, sender, dispatcher, intake, upkeep, watchdog, played)
+        yield Core(config, store, client, sender, dispatcher, intake, upkeep, watchdog, played, live)
+
+
+def _both(tell: Callable[[Any, Any], None], ring: Callable[[], None]) -> Callable[[Any, Any], None]:
+    """Tell the plugins, and the open pages."""
+
+    def told(one: Any, other: Any) -> None:
+        ring()
+        tell(one, other)
+
+    return told
 
 
 async def _stop(dispatcher: Dispatcher, store: Store) -> None:
@@ -142,9 +158,9 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def serving(
-    config: Config, plugins: Plugins, metrics: Metrics, load: Callable[[], Loaded]
+    config: Config, plugins: Plugins, metrics: Metrics, read_config: Callable[[Path], Loaded]
 ) -> AsyncIterator[Door]:
-    """Accept events while the context is open. ``load`` reads the config anew."""
+    """Accept events while the context is open. ``read_config`` decodes a file, also the config's own anew."""
     sources, fresh = _with_tokens(config, {})
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(running_core(config, plugins))
@@ -162,17 +178,39 @@ async def serving(
             receiver.listen_to(sources)
             fresh.update(made)
 
-        reloader = Reloader(load, current=lambda: core.config, apply=apply)
+        reloader = Reloader(lambda: read_config(config.path), current=lambda: core.config, apply=apply)
         control = Control(lambda: core.config, core.intake, core.dispatcher, reloader.reload)
         await stack.enter_async_context(control_site(control, config.store))
         metrics.watch(lambda: _standing(core, reloader.last))
         app = receiver.app()
-        app.router.add_get("/demo", to_demo)
-        app.add_subapp("/demo/", demo_app(core.played.channels))
+        add_pages(app, _desk(core, plugins, reloader, read_config, fresh))
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
         host = f"[{config.host}]" if ":" in config.host else config.host
         yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload)
+
+
+def _desk(
+    core: Core,
+    plugins: Plugins,
+    reloader: Reloader,
+    read_config: Callable[[Path], Loaded],
+    fresh: Mapping[str, Secret],
+) -> Desk:
+    return Desk(
+        config=lambda: core.config,
+        read_config=read_config,
+        reload=reloader.reload,
+        last_reload=lambda: reloader.last,
+        plugins=plugins,
+        intake=core.intake,
+        dispatcher=core.dispatcher,
+        backlog=lambda: core.upkeep.backlog,
+        troubles=lambda: _troubles(core, reloader.last),
+        channels=core.played.channels,
+        fresh_tokens=fresh,
+        live=core.live,
+    )
 
 
 def _with_tokens(

@@ -12,8 +12,12 @@ import pytest
 from deskbell.languages import DEFAULT, LANGUAGES, accepted_language, catalogue, language_of_locale, text
 
 CORE = Path(__file__).resolve().parents[2] / "core" / "deskbell"
+SAID = re.compile(r"""\bsay\(\s*["']([^"']+)["']\s*[,)]""")
 KEY = re.compile(r"""["']((?:init|import|probe)\.[a-z_.]+)["']""")
-BUILT = re.compile(r'f"((?:init|import|probe)\.[a-z_.]+)\{')
+QUOTED = re.compile(r"""["']([a-z_]+\.[a-z_.]+)["']""")
+BUILT = re.compile(r"""f"([a-z_]+\.[a-z_.]*)\{|'([a-z_]+\.[a-z_.]*\.)' ~""")
+LISTS = ("action.", "page.said.", "priority.", "sample.", "state.")
+"""Groups of which a word comes from data."""
 
 
 def values_of(words: str) -> set[str]:
@@ -43,15 +47,14 @@ def test_each_language_has_a_folder_with_the_same_files_and_no_key_twice() -> No
 
 
 def test_the_program_uses_every_key_and_only_those_that_exist() -> None:
-    sources = "\n".join(path.read_text("utf-8") for path in CORE.rglob("*.py"))
-    named, begun = set(KEY.findall(sources)), tuple(BUILT.findall(sources))
-    known = {key for key in catalogue(DEFAULT) if not key.startswith("sample.")}
-    assert named - known == set()
-    assert {
-        key
-        for key in known - named
-        if key.startswith(("init.", "import.", "probe.")) and not key.startswith(begun)
-    } == set()
+    sources = "\n".join(
+        path.read_text("utf-8") for path in CORE.rglob("*") if path.suffix in (".py", ".html")
+    )
+    known = set(catalogue(DEFAULT))
+    assert {*SAID.findall(sources), *KEY.findall(sources)} - known == set()
+    begun = tuple("".join(found) for found in BUILT.findall(sources))
+    used = set(QUOTED.findall(sources))
+    assert {key for key in known - used if not key.startswith((*begun, *LISTS))} == set()
 
 
 def test_a_value_is_never_expanded_again() -> None:

@@ -17,6 +17,7 @@ from tests.kit import Bell, webhook
 
 import deskbell
 from deskbell.cli.page import page
+from deskbell.preview import Preview
 
 if TYPE_CHECKING:
     from tests.conftest import Run
@@ -174,15 +175,15 @@ class Sketch(Bell):
 def test_without_a_good_picture_the_payload_is_shown(drawing: str) -> None:
     transport = Sketch()
     transport.drawing = drawing
-    shown = page(webhook(transport=transport), {"text": "<b>hé"}, [], [], {"r": 1})
-    assert shown.count("&lt;b&gt;hé") == 1
+    shown = page(Preview(webhook(transport=transport), {"text": "<b>hé"}), [])
+    assert shown.count("&lt;b&gt;hé") == 2  # in the picture's place, and as the request
     assert "script>x" not in shown
 
 
 def test_a_good_picture_is_shown() -> None:
     transport = Sketch()
     transport.drawing = '<div class="bell message"><b>hé</b></div>'
-    assert transport.drawing in page(webhook(transport=transport), {"text": "x"}, [], [], {})
+    assert transport.drawing in page(Preview(webhook(transport=transport), {"text": "x"}), [])
 
 
 def test_the_page_holds_no_secret_of_the_webhook(

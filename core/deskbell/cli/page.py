@@ -10,8 +10,8 @@ from html import escape
 from typing import Any
 
 from deskbell.notice import Rendering
+from deskbell.preview import Preview, picture
 from deskbell.settings import Webhook
-from deskbell.testing.picture import Picture
 from deskbell.transport import Payload
 
 START = "<!doctype html>"
@@ -42,17 +42,10 @@ _HASH = b64encode(sha256(_STYLE.encode()).digest()).decode()
 _POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; form-action 'none'; base-uri 'none'"
 
 
-def page(
-    webhook: Webhook,
-    payload: Payload,
-    renderings: Sequence[Rendering],
-    notes: Sequence[str],
-    request: Mapping[str, Any],
-) -> str:
-    """The whole file. ``notes`` say what was cut and defused; ``request`` is shown under the picture.
-
-    Both ``payload`` and ``request`` are free of secrets: a page is a thing to pass on.
-    """
+def page(made: Preview, notes: Sequence[str]) -> str:
+    """The whole file. ``notes`` say what was cut and defused. Nothing secret is in it: it is a thing to pass on."""
+    webhook, payload = made.webhook, made.payload
+    request = {"webhook": webhook.name, "transport": webhook.transport.name, "payload": payload}
     transport = webhook.transport.name
     title = f"{webhook.name} ({transport})"
     parts = [
@@ -63,7 +56,7 @@ def page(
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>",
         f'<h1>{escape(webhook.name)} <span class="quiet">{escape(transport)}, preview</span></h1>',
-        *map(_meter, renderings),
+        *map(_meter, made.renderings),
         f'<div class="frame">{_picture(webhook, payload)}</div>',
         '<p class="quiet">Close to what the service shows, not exact. Nothing was sent.</p>',
         _notes(notes),
@@ -84,14 +77,9 @@ def _notes(notes: Sequence[str]) -> str:
 
 
 def _picture(webhook: Webhook, payload: Payload) -> str:
-    """The transport's own; the payload where it draws none, or not by the rules of pictures."""
-    try:
-        drawn = webhook.transport.picture(payload)
-        if drawn and not Picture(drawn).faults:
-            return drawn
-    except Exception:  # noqa: BLE001, S110 - a plugin's own code: what it sends is shown all the same
-        pass
-    return f'<pre class="request">{_shown(payload)}</pre>'
+    """The transport's own; the payload where it draws none."""
+    drawn = picture(webhook.transport, payload)
+    return drawn or f'<pre class="request">{_shown(payload)}</pre>'
 
 
 def _shown(value: Mapping[str, Any]) -> str:

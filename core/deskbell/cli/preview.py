@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,9 @@ from .samples import chosen_sample, event_options
 from .setting import FAILED, config_option, read_setting, webhook_named
 
 if TYPE_CHECKING:
-    from deskbell.notice import Rendering
+    from deskbell.preview import Preview
     from deskbell.samples import Sample
     from deskbell.settings import Config, Webhook
-    from deskbell.transport import Payload
 
 
 @click.command()
@@ -52,67 +51,54 @@ def command(
         from deskbell.starter.sample import in_language
 
         sample = in_language(sample, language)
-    renderings: list[Rendering] = []
-    text = _formatted(config, webhook, sample, renderings)
-    payload = json.loads(text)
+    made = _previewed(config, webhook, sample)
     if html_path is not None:
-        _draw(html_path, webhook, payload, renderings)
+        _draw(html_path, made)
     if as_json:
-        shown = {"webhook": webhook.name, "transport": webhook.transport.name, "payload": payload}
+        shown = {"webhook": webhook.name, "transport": webhook.transport.name, "payload": made.payload}
         click.echo(json.dumps(shown, ensure_ascii=False))
     elif html_path is None:
-        _show(webhook, webhook.transport.readable(payload), renderings)
+        _show(made)
     else:
         click.echo(f"{html_path} written: {webhook.name} ({webhook.transport.name})")
 
 
-def _formatted(config: Config, webhook: Webhook, sample: Sample, renderings: list[Rendering]) -> str:
-    """The payload as text, free of secrets, as a lane makes it; or the end of the command."""
+def _previewed(config: Config, webhook: Webhook, sample: Sample) -> Preview:
+    """What a lane would make of it; or the end of the command."""
     from deskbell.app import now
-    from deskbell.errand import format_payload
-    from deskbell.notice import Notice
-    from deskbell.redaction import Redactor
+    from deskbell.preview import preview
 
-    def make_notice() -> Notice:
-        return Notice.of(
-            sample.event_at(now()),
-            webhook.template,
-            timezone=config.timezone,
-            date_format=config.date_format,
-            renderings=renderings,
-        )
-
-    formatted = format_payload(webhook, make_notice, Redactor(webhook, webhook.url))
-    if formatted.fault:
-        click.echo(f"deskbell: {formatted.fault.detail}", err=True)
+    event = sample.event_at(now())
+    made = preview(webhook, event, timezone=config.timezone, date_format=config.date_format)
+    if made.fault:
+        click.echo(f"deskbell: {made.fault}", err=True)
         sys.exit(FAILED)
-    return formatted.text
+    return made
 
 
-def _show(webhook: Webhook, text: str, renderings: Sequence[Rendering]) -> None:
-    sizes = ", ".join(f"{rendering.size} / {rendering.limit}" for rendering in renderings)
+def _show(made: Preview) -> None:
+    webhook = made.webhook
+    sizes = ", ".join(f"{rendering.size} / {rendering.limit}" for rendering in made.renderings)
     click.echo(f"{webhook.name} ({webhook.transport.name})  {sizes} characters")
-    for line in text.splitlines():
+    for line in webhook.transport.readable(made.payload).splitlines():
         click.echo(f"┃ {line}")
-    for note in _notes(webhook, renderings):
+    for note in _notes(made):
         click.echo(f"note: {note}")
 
 
-def _notes(webhook: Webhook, renderings: Sequence[Rendering]) -> Iterator[str]:
-    for rendering in renderings:
-        for name in rendering.cut:
-            yield f"%{name}% is cut to fit the limit"
-        for name in rendering.defused:
-            yield f"%{name}% holds marks of {webhook.transport.name}; they are shown as plain text"
+def _notes(made: Preview) -> Iterator[str]:
+    for name in made.cut:
+        yield f"%{name}% is cut to fit the limit"
+    for name in made.defused:
+        yield f"%{name}% holds marks of {made.webhook.transport.name}; they are shown as plain text"
 
 
-def _draw(path: Path, webhook: Webhook, payload: Payload, renderings: Sequence[Rendering]) -> None:
+def _draw(path: Path, made: Preview) -> None:
     """Write the page, over an earlier one, but over nothing else."""
     from .founding import end
     from .page import START, page
 
-    request = {"webhook": webhook.name, "transport": webhook.transport.name, "payload": payload}
-    text = page(webhook, payload, renderings, tuple(_notes(webhook, renderings)), request)
+    text = page(made, tuple(_notes(made)))
     try:
         if path.exists() and not path.read_bytes().startswith(START.encode()):
             end(f"{path} is there already, and is no page of a preview: name another file", FAILED)

@@ -58,15 +58,15 @@ def command(config_path: Path, listen: str | None) -> None:
         )
     config = _at(config, listen)
 
-    def load() -> Loaded:
-        loaded = read_config(config_path, setting.plugins)
+    def read(path: Path) -> Loaded:
+        loaded = read_config(path, setting.plugins)
         if loaded.config is None:
             return loaded
         protect(*loaded.config.secrets)
         return replace(loaded, config=_at(loaded.config, listen))
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, setting, load))
+        runner.run(_serve(config, setting, read))
 
 
 def _at(config: Config, listen: str | None) -> Config:
@@ -77,7 +77,7 @@ def _at(config: Config, listen: str | None) -> Config:
     return replace(config, host=host, port=port)
 
 
-async def _serve(config: Config, setting: Setting, load: Callable[[], Loaded]) -> None:
+async def _serve(config: Config, setting: Setting, read: Callable[[Path], Loaded]) -> None:
     from deskbell.app import serving
     from deskbell.metrics import Metrics
     from deskbell.supervisor import Supervisor
@@ -90,7 +90,7 @@ async def _serve(config: Config, setting: Setting, load: Callable[[], Loaded]) -
     plugins = setting.plugins
     metrics = Metrics(action for source in plugins.sources.values() for action in source.actions)
     plugins.register("metrics", metrics)
-    async with supervisor.watching(), serving(config, plugins, metrics, load) as door:
+    async with supervisor.watching(), serving(config, plugins, metrics, read) as door:
         _reload_on_hangup(door, supervisor)
         _announce(door, config)
         _set_start_aside()

@@ -1,0 +1,52 @@
+"""What the pages are handed: the running service, as far as they show and steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deskbell.config import Loaded
+from deskbell.dispatcher import Dispatcher
+from deskbell.fake import FakeService
+from deskbell.intake import Intake
+from deskbell.plugins import Plugins
+from deskbell.reload import Reloaded
+from deskbell.secret import Secret
+from deskbell.settings import Config
+from deskbell.store import Backlog
+from deskbell.transport import Transport
+
+from .live import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One played service, and the names of the webhooks that post to it."""
+
+    transport: Transport[Any]
+    fake: FakeService
+    webhooks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The service behind the pages.
+
+    ``config`` is the one in force, ``read_config`` decodes a file as ``deskbell check`` does. ``troubles`` says what an
+    operator should know, by what it concerns. ``fresh_tokens`` were made for this start alone, by source.
+    """
+
+    config: Callable[[], Config]
+    read_config: Callable[[Path], Loaded]
+    reload: Callable[[], Awaitable[Reloaded]]
+    last_reload: Callable[[], Reloaded]
+    plugins: Plugins
+    intake: Intake
+    dispatcher: Dispatcher
+    backlog: Callable[[], Mapping[str, Backlog]]
+    troubles: Callable[[], Mapping[str, str]]
+    channels: Callable[[], Sequence[Channel]]
+    fresh_tokens: Mapping[str, Secret]
+    live: Live

@@ -1,0 +1,57 @@
+"""Every page and its address: the one list."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from deskbell.languages import LANGUAGES
+
+from . import demo, health
+from .desk import Desk
+from .gate import Gate
+from .rendering import get_static
+from .visit import Route, Visit
+from .words import LANGUAGE_COOKIE
+
+_A_YEAR = 365 * 24 * 3600
+
+
+async def _get_static(visit: Visit) -> web.StreamResponse:
+    return await get_static(visit.request)
+
+
+async def _get_changes(visit: Visit) -> web.StreamResponse:
+    return await visit.desk.live.answer(visit.request)
+
+
+async def _post_language(visit: Visit) -> web.StreamResponse:
+    """Remember the language, and go back to where the reader was."""
+    form = await visit.form()
+    language, back = form.get("language", ""), form.get("back", "/")
+    if language not in LANGUAGES:
+        raise web.HTTPBadRequest(text="no such language")
+    local = back.startswith("/") and not back.startswith(("//", "/\\"))
+    response = web.Response(status=303, headers={"Location": back if local else "/"})
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=_A_YEAR, httponly=True, samesite="Lax")
+    return response
+
+
+ROUTES = (
+    *health.ROUTES,
+    *demo.ROUTES,
+    Route("GET", "/static/{hash}/{name}", _get_static, open=True),
+    Route("GET", "/live", _get_changes),
+    Route("POST", "/language", _post_language, open=True),
+)
+
+
+def add_pages(app: web.Application, desk: Desk) -> None:
+    """Put every page into ``app``."""
+    gate = Gate(desk)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, gate.through(route))
+
+    async def let_go(_app: web.Application) -> None:
+        desk.live.close()
+
+    app.on_shutdown.append(let_go)

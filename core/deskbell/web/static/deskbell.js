@@ -1,0 +1,115 @@
+"use strict";
+/* What makes pages livelier; every page also works without it.
+
+   data-live            the element is fetched anew (by its id, from this very page) when the service says that
+                        something changed
+   data-preview="URL"   on a form: as one types, its fields go to URL, and the answer fills [data-preview-here]
+   data-copy="ID"       on a button: copies the text of the element with that id
+   data-submit          on a control: changing it sends its form
+   data-confirm="TEXT"  on a button: asks first */
+
+const REFRESH_PAUSE = 400;
+const TYPING_PAUSE = 250;
+
+/* -- live parts ------------------------------------------------------------------------------------------------ */
+
+const live = () => document.querySelectorAll("[data-live]");
+let refreshing = false;
+let again = false;
+
+/* Somebody who is reading inside a part, or types there, is not disturbed by a change of another part. */
+function replaced(old, fresh) {
+  if (old.innerHTML === fresh.innerHTML) return;
+  const open = new Set([...old.querySelectorAll("details[open][id]")].map((each) => each.id));
+  const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
+  for (const details of fresh.querySelectorAll("details[id]")) {
+    if (open.has(details.id)) details.open = true;
+  }
+  old.replaceWith(document.adoptNode(fresh));
+  if (focused) document.getElementById(focused)?.focus();
+}
+
+async function refresh() {
+  if (refreshing) {
+    again = true;
+    return;
+  }
+  refreshing = true;
+  try {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (answer.ok && !answer.redirected) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const old of live()) {
+        const fresh = page.getElementById(old.id);
+        if (fresh) replaced(old, fresh);
+      }
+    }
+  } catch {
+    /* The service restarts, or the network is gone: the next change, or the next connection, brings it. */
+  }
+  setTimeout(() => {
+    refreshing = false;
+    if (again) {
+      again = false;
+      refresh();
+    }
+  }, REFRESH_PAUSE);
+}
+
+if (live().length > 0) {
+  const changes = new EventSource("/live");
+  let lost = false;
+  changes.addEventListener("message", refresh);
+  changes.addEventListener("error", () => { lost = true; });
+  changes.addEventListener("open", () => {
+    if (lost) refresh();
+    lost = false;
+  });
+  window.addEventListener("pagehide", () => changes.close());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+}
+
+/* -- previews while typing ------------------------------------------------------------------------------------- */
+
+for (const form of document.querySelectorAll("form[data-preview]")) {
+  let timer = 0;
+  let latest = 0;
+  const show = async () => {
+    const number = ++latest;
+    try {
+      const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const here = document.querySelector("[data-preview-here]");
+      if (answer.ok && number === latest && here) {
+        here.replaceChildren(...[...page.body.childNodes].map((node) => document.adoptNode(node)));
+      }
+    } catch {
+      /* The next key brings it. */
+    }
+  };
+  form.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(show, TYPING_PAUSE);
+  });
+  show();
+}
+
+/* -- small things ---------------------------------------------------------------------------------------------- */
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) event.preventDefault();
+  if (button.dataset.copy) {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.dataset.copied = "true";
+    setTimeout(() => delete button.dataset.copied, 1500);
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if (event.target.closest("[data-submit]")) event.target.form.requestSubmit();
+});
+
+/* Buttons that only do something here are of no use without a script: the style sheet hides them until now. */
+document.documentElement.classList.add("scripted");
