@@ -75,13 +75,11 @@ class Control:
         return read_sample(asked["body"].encode(), adapters.get(asked["adapter"], NativeSource()))
 
     async def _resume(self, request: web.Request) -> web.Response:
-        """What held it up is the answer; a webhook that nothing holds up keeps its pace."""
+        """What held it up is the answer."""
         webhook = self._webhook((await request.json())["webhook"])
         if webhook is None:
             return _error(_NOT_LOADED)
-        before = self._dispatcher.health(webhook.name)
-        if before.paused or before.reason:
-            await self._dispatcher.resume(webhook.name)
+        before = await self._dispatcher.resume(webhook.name)
         return web.json_response({"paused": before.paused, "reason": before.reason})
 
     async def _replay(self, request: web.Request) -> web.Response:

@@ -105,6 +105,16 @@ class Dispatcher:
         lane = self._lanes.get(webhook.destination) if webhook else None
         return lane.health if lane else Destination()
 
+    def troubles(self) -> dict[str, Destination]:
+        """The webhooks that are held up, and by what: their destination, or its whole service."""
+        now, lanes = self._engine.clock(), self._lanes
+        found = {
+            name: lanes[webhook.destination].trouble(now)
+            for name, webhook in self._webhooks.items()
+            if webhook.destination in lanes
+        }
+        return {name: trouble for name, trouble in found.items() if trouble}
+
     def paused(self) -> dict[str, str]:
         """The webhooks whose destination is paused, and why."""
         return {name: health.reason for name in self._webhooks if (health := self.health(name)).paused}
@@ -124,9 +134,12 @@ class Dispatcher:
         self.wake(replayed.webhooks & self._webhooks.keys())
         return replayed
 
-    async def resume(self, name: str) -> None:
-        """Go on with the destination of the webhook ``name``."""
-        await self._lane_of(name).resume()
+    async def resume(self, name: str) -> Destination:
+        """Go on with the destination of the webhook ``name``, if anything holds it up; what that was."""
+        before = self.health(name)
+        if before.paused or before.reason:
+            await self._lane_of(name).resume()
+        return before
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` for each saved attempt until the returned function is called."""

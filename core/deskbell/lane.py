@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from .delivery import Attempt, Delivery, Destination, Settled, State, release, settle
 from .errors import StoreError
 from .outcome import Delivered, DestinationGone, Outcome, Throttled
+from .outlook import worst
 from .pace import Pace, Rate
 from .secret import Secret
 from .sender import Sender
@@ -130,6 +131,10 @@ class Lane:
     def rates(self) -> frozenset[Rate]:
         """What it keeps to."""
         return frozenset(self._pace.rates)
+
+    def trouble(self, now: datetime) -> Destination | None:
+        """What holds it up: its destination, or the whole service."""
+        return worst((self.health, self._service.health), now)
 
     def wake(self) -> None:
         """There may be a ready delivery."""

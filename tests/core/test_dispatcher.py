@@ -227,6 +227,7 @@ async def test_a_throttled_service_stops_its_own_hosts_and_nobody_else(world: Wo
         world.chat.answers["/own/1"].append(throttled(pause, everywhere=True))
         await run.post("a", one)
         assert await run.outcomes(1) == {"one Throttled": 1}
+        assert run.dispatcher.troubles().keys() == {"one", "two"}
         await run.post("b", one, two, *others)
         assert await run.outcomes(2) == {"proxy Delivered": 1, "horn Delivered": 1}
         assert await run.outcomes(3) == {"one Delivered": 2, "two Delivered": 1}
@@ -435,7 +436,10 @@ async def test_a_pause_is_shown_survives_a_restart_and_ends_with_resume(world: W
         await run.post("b", gone, fine)
         assert await run.outcomes(1) == {"fine Delivered": 1}
         assert world.chat.texts("/gone") == ["a"]
-        await run.dispatcher.resume("gone")
+        assert await run.dispatcher.resume("fine") == Destination()
+        held_up_by = Destination(paused=True, reason="410 Unknown Webhook")
+        assert run.dispatcher.troubles() == {"gone": held_up_by}
+        assert await run.dispatcher.resume("gone") == held_up_by
         assert await run.outcomes(2) == {"gone Delivered": 2}
         assert run.dispatcher.paused() == {}
     async with world.running(gone, fine) as run:

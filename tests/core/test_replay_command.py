@@ -13,7 +13,7 @@ import pytest
 from tests.faults.shelf import Past, Shelf
 
 from deskbell import Delivered, DestinationGone, PermanentFailure
-from deskbell.cli.replay import HELPING
+from deskbell.outlook import HELPING
 from deskbell.store import open_store
 
 if TYPE_CHECKING:

@@ -15,9 +15,11 @@ from .troubles import shown_time, zone_name
 
 if TYPE_CHECKING:
     from deskbell.delivery import Delivery, Destination
+    from deskbell.outlook import Outlook
     from deskbell.store import Listed
 
 _HELD = "its webhook is disabled, or not in the config"
+_WHY = {"": "{}", "held": _HELD, "paused": "paused: {}", "waits": "waits: {}"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Listing:
 
     def as_json(self, listed: Listed) -> dict[str, Any]:
         """One delivery for scripts; times in UTC, ISO 8601."""
-        delivery = listed.delivery
+        delivery, outlook = listed.delivery, self._outlook(listed)
         return {
             "id": delivery.id,
             "event_id": delivery.event_id,
@@ -39,8 +41,8 @@ class Listing:
             "action": delivery.action,
             "state": str(delivery.state),
             "attempts": delivery.attempts,
-            "reason": self._reason(delivery),
-            "next_at": _iso(self._next_at(delivery)),
+            "reason": _reason(outlook),
+            "next_at": _iso(outlook.next_at),
             "receipt": delivery.receipt,
             "maybe_duplicate": delivery.maybe_duplicate,
             "replays": delivery.replays,
@@ -76,32 +78,18 @@ class Listing:
 
     def _answer(self, listed: Listed) -> str:
         """The latest answer counts only once it was the last: a replayed delivery has its old one, too."""
-        delivery = listed.delivery
-        if delivery.state is State.DELIVERED:
+        if listed.delivery.state is State.DELIVERED:
             return listed.detail
-        reason, next_at = self._reason(delivery), self._next_at(delivery)
+        outlook = self._outlook(listed)
+        reason, next_at = _reason(outlook), outlook.next_at
         if next_at and next_at > datetime.now(UTC):
             return f"{reason}; next try {next_at.astimezone(self.timezone):%H:%M:%S}"
         return reason
 
-    def _reason(self, delivery: Delivery) -> str:
-        """Why it stands where it stands; for one that was never tried, what holds its webhook up."""
-        if delivery.state is State.HELD:
-            return _HELD
-        trouble = self._trouble(delivery)
-        if trouble is None:
-            return delivery.reason
-        if trouble.paused:
-            return f"paused: {delivery.reason or trouble.reason}"
-        return delivery.reason or f"waits: {trouble.reason}"
+    def _outlook(self, listed: Listed) -> Outlook:
+        from deskbell.outlook import outlook
 
-    def _next_at(self, delivery: Delivery) -> datetime | None:
-        """A delivery waits as long as its destination does, though it may have failed long before."""
-        trouble = self._trouble(delivery)
-        return trouble.until if trouble else delivery.next_at
-
-    def _trouble(self, delivery: Delivery) -> Destination | None:
-        return self.troubles.get(delivery.webhook) if delivery.state is State.READY else None
+        return outlook(listed.delivery, self.troubles)
 
 
 def show_table(rows: Sequence[Sequence[str]]) -> None:
@@ -112,6 +100,10 @@ def show_table(rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(cell) for cell in column) for column in zip(*shown, strict=True)]
     for row in shown:
         click.echo("  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _reason(outlook: Outlook) -> str:
+    return _WHY[outlook.why].format(outlook.reason)
 
 
 def _marks(delivery: Delivery) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from deskbell.settings import Config
     from deskbell.store import Listed
 
-HELPING = 500
-"""Deliveries in one transaction: new events and lanes wait no longer."""
 _LONGEST_TABLE = 50
 """Rows; more are counted by webhook."""
 
@@ -89,7 +87,7 @@ def _replay(config: Config, ids: Sequence[int], found: Sequence[Listed], *, dry_
         result = _Replaying(len(going))
         click.echo(f"{_counted(result.count)} would go again; nothing is changed")
     else:
-        result = asyncio.run(_let_go(config.store, sorted(listed.delivery.id for listed in going)))
+        result = asyncio.run(_let_go(config.store, [listed.delivery.id for listed in going]))
         later = ", once `deskbell serve` runs" if result.alone else ""
         click.echo(f"{_counted(result.count)} {'goes' if result.count == 1 else 'go'} again{later}")
     _tell_what_waits(config, {listed.delivery.webhook for listed in going})
@@ -109,30 +107,31 @@ def _refused(ids: Sequence[int], states: Mapping[int, State]) -> dict[int, str]:
 
 
 async def _let_go(store_path: Path, ids: Sequence[int]) -> _Replaying:
-    """The oldest first: what flows already while the rest follows keeps the order."""
     from deskbell.control import ask
     from deskbell.errors import DeskbellError
+    from deskbell.outlook import helpings
 
-    helpings = [ids[first : first + HELPING] for first in range(0, len(ids), HELPING)]
     result = _Replaying()
-    for number, helping in enumerate(helpings):
-        answer = await ask(store_path, "replay", ids=helping)
+    left = list(helpings(ids))
+    while left:
+        answer = await ask(store_path, "replay", ids=left[0])
         if answer is None:
-            await _let_go_alone(store_path, helpings[number:], result)
+            await _let_go_alone(store_path, left, result)
             break
         if "error" in answer:
             raise DeskbellError(answer["error"])
         result.note(answer["ids"], {int(number): reason for number, reason in answer["refused"].items()})
+        del left[0]
     return result
 
 
-async def _let_go_alone(store_path: Path, helpings: Iterable[Sequence[int]], result: _Replaying) -> None:
+async def _let_go_alone(store_path: Path, left: Sequence[Sequence[int]], result: _Replaying) -> None:
     """No ``serve`` is running (any more): write the store here."""
     from deskbell.app import now
 
     result.alone = True
     async with own_store(store_path) as store:
-        for helping in helpings:
+        for helping in left:
             replayed = await store.replay(helping, now=now())
             result.note(replayed.ids, replayed.refused)
 

@@ -53,13 +53,9 @@ def until(trouble: Destination, timezone: tzinfo) -> str:
 
 
 def _trouble(webhook: Webhook, known: Mapping[str, Destination], now: datetime) -> Destination | None:
-    """What holds the webhook up longest. The wait after a success, which is only its pace, has no reason."""
-    held_up = [
-        each
-        for identity in _places(webhook)
-        if (each := known.get(identity)) and (each.paused or (each.reason and each.wait(now) > 0))
-    ]
-    return max(held_up, key=lambda each: (each.paused, each.wait(now)), default=None)
+    from deskbell.outlook import worst
+
+    return worst((known[identity] for identity in _places(webhook) if identity in known), now)
 
 
 def _places(webhook: Webhook) -> Iterator[str]:
