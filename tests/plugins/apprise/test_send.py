@@ -284,14 +284,7 @@ def test_the_log_of_others_who_use_apprise_stays_theirs(caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize(
-    ("query", "seconds"),
-    [
-        ("", (4.0, 4.0)),
-        ("?cto=1&rto=2", (1.0, 2.0)),
-        ("?cto=60&rto=600", (4.0, 10.0)),
-        ("?rto=0", (4.0, 10.0)),
-        ("?rto=nan", (4.0, 10.0)),
-    ],
+    ("query", "seconds"), [("", (4.0, 4.0)), ("?cto=1&rto=2", (1.0, 2.0)), ("?cto=60&rto=600", (4.0, 10.0))]
 )
 def test_no_wait_is_longer_than_an_attempt_may_be(query: str, seconds: tuple[float, float]) -> None:
     from deskbell_apprise import library
@@ -300,6 +293,17 @@ def test_no_wait_is_longer_than_an_attempt_may_be(query: str, seconds: tuple[flo
     assert service is not None
     assert service.request_timeout == seconds
     assert sum(seconds) < 15
+
+
+@pytest.mark.parametrize("query", ["?rto=0", "?rto=nan", "?cto=0&rto=inf", "?cto=-1&rto=-1"])
+def test_a_wait_that_is_none_is_bounded_however_apprise_reads_it(query: str) -> None:
+    from deskbell_apprise import library
+
+    service = library.service_at(f"json://127.0.0.1/{query}")
+    assert service is not None
+    connect, read = service.request_timeout
+    assert 0 < connect <= library.CONNECT
+    assert 0 < read <= library.READ
 
 
 async def test_an_url_that_apprise_cannot_read_pauses_the_webhook(desk: Desk) -> None:
