@@ -49,8 +49,9 @@ def _missing() -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for the tests of a module. Playwright keeps an event loop running meanwhile, so it must end with them."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -36,7 +36,9 @@ def test_every_page_fits_and_nothing_complains(address: str, visit: Any, width: 
 
 
 @pytest.mark.parametrize(("locale", "language"), [("fr-FR", "fr"), ("es-ES", "es"), ("de-DE", "en")])
-def test_every_page_speaks_the_browsers_language(address: str, visit: Any, locale: str, language: str) -> None:
+def test_every_page_speaks_the_browsers_language(
+    address: str, visit: Any, locale: str, language: str
+) -> None:
     owner = visit(address, locale=locale)
     for path in PAGES:
         assert owner.open(path).locator("html").get_attribute("lang") == language
