@@ -58,6 +58,7 @@ class Plan:
 
     ``rate``: events per second in all; None is as fast as the answers come. ``keyed``: the share with a key.
     ``loose``: the share without a ticket. ``each``: after so many events a ticket ends; 0 is never.
+    ``within``: each ticket begins at some instant of the first so many seconds.
     """
 
     sources: Mapping[str, str]
@@ -67,6 +68,7 @@ class Plan:
     keyed: float = 0.6
     loose: float = 0.05
     each: int = 0
+    within: float = 0.0
     seed: int = 1
 
 
@@ -147,6 +149,7 @@ class _Ticket:
 
     async def run(self) -> None:
         plan, seq = self._load.plan, 0
+        await self._load.pause(self._random.uniform(0, plan.within))
         while await self._load.pause(
             self._random.expovariate(plan.rate / plan.tickets) if plan.rate else 0
         ) and (not plan.each or seq < plan.each):

@@ -157,6 +157,7 @@ class Rig:
         rate: float | None = 50.0,
         tickets: int = 8,
         each: int = 0,
+        within: float = 0.0,
         departments: Sequence[str] = (),
         **fields: str,
     ) -> Load:
@@ -166,7 +167,7 @@ class Rig:
             for action in ("Submit", "Reply", "Close")
             for department in departments or self.departments
         }
-        plan = Plan(SECRETS, routes, rate=rate, tickets=tickets, each=each, seed=self.seed)
+        plan = Plan(SECRETS, routes, rate=rate, tickets=tickets, each=each, within=within, seed=self.seed)
         self.load = Load(plan, port=self.port, record=self.acks)
         self.load.start()
         return self.load

@@ -18,9 +18,10 @@ FIRST_WAIT = 0.24
 """Seconds: the first of these waits, less the jitter."""
 QUEUE, BATCH = 4096, 512
 """Jobs that may wait for a commit, and those that a commit may carry."""
-CROWD = 6000
-STALL = 1.5
-"""Seconds that the crowd waits at most; the store itself waits 5 s for a lock."""
+CROWD, RUSH = 6000, 2.0
+"""Events, and in how many seconds they come: they crowd, but do not all come in one turn of the event loop."""
+STALL = 2.0
+"""Seconds that the crowd waits at most once it is there; the store itself waits 5 s for a lock."""
 ROUGH: Mapping[str, Hook] = {
     "slow": Hook(Manner(latency=0.04, skew=1.0)),
     "flaky": Hook(Manner(failing=0.2, resetting=0.1), department="d0", more=RETRY),
@@ -79,7 +80,7 @@ def pressed(folder: Path, command: Sequence[str] = SERVE, *, seed: int = 1, **fi
     with Rig(folder, {"d0": Hook(department="d0")}, seed=seed, command=command) as rig:
         served = rig.serve()
         with _lock(rig.db):
-            load = rig.post(rate=None, tickets=CROWD, each=1, departments=["other"], **fields)
+            load = rig.post(rate=None, tickets=CROWD, each=1, within=RUSH, departments=["other"], **fields)
             rig.wait_until(lambda: load.posted == CROWD)
             limit = time.monotonic() + STALL
             rig.wait_until(lambda: load.fates.total() >= CROWD - QUEUE - BATCH or time.monotonic() > limit)
