@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
-from .errand import format_payload
+from .errand import format_payload, plugin_of
 from .event import TicketEvent
 from .notice import Notice, Rendering
 from .redaction import Redactor
@@ -49,7 +49,11 @@ def preview(webhook: Webhook, event: TicketEvent, *, timezone: tzinfo, date_form
     formatted = format_payload(webhook, make_notice, Redactor(webhook, webhook.url))
     if formatted.fault:
         return Preview(webhook, fault=formatted.fault.detail)
-    return Preview(webhook, json.loads(formatted.text), tuple(renderings))
+    try:
+        return Preview(webhook, json.loads(formatted.text), tuple(renderings))
+    except ValueError:
+        fault = f"{plugin_of(webhook)}: redact failed, or left no JSON: the message may hold a secret"
+        return Preview(webhook, fault=fault)
 
 
 def picture(transport: Transport[Any], payload: Payload) -> str:

@@ -70,7 +70,7 @@ class Webhook:
     @property
     def demo(self) -> bool:
         """True when deskbell plays this webhook's service itself."""
-        return self.url.reveal().startswith(DEMO_SCHEME)
+        return is_demo(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +128,11 @@ class Config:
         sources = [(*source.tokens, *source.signing_secrets) for source in self.sources.values()]
         webhooks = [(webhook.url, *webhook.secret_options) for webhook in self.webhooks if not webhook.demo]
         return tuple(secret for group in (*sources, *webhooks) for secret in group if secret)
+
+
+def is_demo(url: Secret) -> bool:
+    """True when ``url`` names a service that deskbell plays itself: no secret, but a word."""
+    return url.reveal().startswith(DEMO_SCHEME)
 
 
 def is_loopback(host: str) -> bool:

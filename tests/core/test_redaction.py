@@ -85,3 +85,11 @@ def test_the_login_of_a_url_is_masked_as_it_is_sent(url: str, login: str, charse
     """As ``Authorization: Basic`` carries it: https://www.rfc-editor.org/rfc/rfc7617#section-2"""
     sent = base64.b64encode(login.encode(charset)).decode()
     assert masked(f"got Basic {sent}, no", url=url) == f"got Basic {MASK}, no"
+
+
+def test_the_name_of_a_played_channel_is_a_word_and_no_secret() -> None:
+    played = deskbell.Secret(f"http://127.0.0.1:40000/played/{URL_TOKEN}")
+    redact = Redactor(webhook("w", "demo:discord", Keyed()), played)
+    assert redact(f"discord is down, see demo:discord and /{URL_TOKEN}") == (
+        f"discord is down, see demo:discord and /{MASK}"
+    )
