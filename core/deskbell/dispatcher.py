@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from .delivery import Attempt, Delivery, Destination
+from .delivery import Attempt, Delivery, Destination, State
 from .errors import StoreError
 from .lane import Engine, Lane, Service
 from .pace import Pace, Rate, parse_rates
@@ -128,9 +128,9 @@ class Dispatcher:
             if service.identity and service.wait(now) > 0
         }
 
-    async def replay(self, ids: Sequence[int]) -> Replayed:
-        """Deliver again what ended."""
-        replayed = await self._engine.store.replay(ids, now=self._engine.clock())
+    async def replay(self, ids: Sequence[int], *, state: State | None = None) -> Replayed:
+        """Deliver again what ended; where ``state`` is given, what is still in it."""
+        replayed = await self._engine.store.replay(ids, now=self._engine.clock(), state=state)
         self.wake(replayed.webhooks & self._webhooks.keys())
         return replayed
 

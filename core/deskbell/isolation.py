@@ -151,7 +151,7 @@ def _in_a_thread(errand: Errand, ended: Callable[[], None]) -> asyncio.Future[Ou
     thread = threading.Thread(target=live, name=f"transport {errand.transport}", daemon=True)
     thread.start()
     waiting = asyncio.wrap_future(answer)
-    waiting.add_done_callback(lambda _: home.call_later(2 * _LAST_WORDS, _break_off, thread))
+    waiting.add_done_callback(lambda _: home.call_later(2 * _LAST_WORDS, break_off, thread))
     return waiting
 
 
@@ -175,7 +175,7 @@ async def _answer(errand: Errand, answer: Future[Outcome]) -> None:
         _resolve(answer, await running)
 
 
-def _break_off(thread: threading.Thread) -> None:
+def break_off(thread: threading.Thread) -> None:
     """What computes for ever would slow everything down until the process ends. What waits in C ends when it wakes."""
     if thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -540,6 +540,8 @@ class TestReplay:
         await take(store)
         before = shop.deliveries()
         ended, held, sending, waiting = (each.id for each in before)
+        late = await store.replay([ended], now=LATER, state=State.DEAD)
+        assert (late.ids, late.refused) == ((), {ended: "it is delivered, and not dead any more"})
         replayed = await store.replay([held, sending, waiting, 10**9, ended, ended, -1], now=LATER)
         assert replayed.ids == (ended,)
         assert replayed.refused == {

@@ -16,7 +16,7 @@ SAID = re.compile(r"""\bsay\(\s*["']([^"']+)["']\s*[,)]""")
 KEY = re.compile(r"""["']((?:init|import|probe)\.[a-z_.]+)["']""")
 QUOTED = re.compile(r"""["']([a-z_]+\.[a-z_.]+)["']""")
 BUILT = re.compile(r"""f"([a-z_]+\.[a-z_.]*)\{|'([a-z_]+\.[a-z_.]*\.)' ~""")
-LISTS = ("action.", "page.said.", "priority.", "sample.", "state.")
+LISTS = ("action.", "outcome.", "page.said.", "priority.", "sample.", "state.")
 """Groups of which a word comes from data."""
 
 

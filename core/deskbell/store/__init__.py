@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from deskbell.delivery import Attempt, Delivery, Destination
+from deskbell.delivery import Attempt, Delivery, Destination, State
 from deskbell.errors import EventError
 from deskbell.event import TicketEvent
 from deskbell.settings import Webhook
@@ -155,8 +155,11 @@ class Store(Protocol):
     async def resume(self, destination: str, webhooks: Sequence[str], *, now: datetime) -> None:
         """Forget the destination's troubles; age and setbacks of its ready deliveries start anew."""
 
-    async def replay(self, ids: Sequence[int], *, now: datetime) -> Replayed:
-        """Make deliveries that ended ready again (``delivery.replay``), or held where their webhook is gone."""
+    async def replay(self, ids: Sequence[int], *, now: datetime, state: State | None = None) -> Replayed:
+        """Make deliveries that ended ready again (``delivery.replay``), or held where their webhook is gone.
+
+        Only those in ``state``, where it is given: somebody else may have replayed them since they were looked at.
+        """
 
     async def destinations(self) -> Mapping[str, Destination]:
         """Every destination that is not simply active."""

@@ -128,6 +128,15 @@ def list_deliveries(path: Path, wanted: Filter) -> list[Listed]:
     return [_listed(row) for row in found]
 
 
+def find_ids(path: Path, wanted: Filter) -> list[int]:
+    """Every delivery that is ``wanted``, whatever its limit says, the oldest first."""
+    asked = " AND ".join(wanted.conditions())
+    where = f" WHERE {asked}" if asked else ""
+    query = f"SELECT d.id FROM delivery d JOIN event e ON e.seq = d.event{where} ORDER BY d.id"
+    with look(path) as connection:
+        return [number for (number,) in connection.execute(query, wanted.values())]
+
+
 def _listed(row: rows.Row) -> Listed:
     received_at, attempted_at, detail = row[rows.DELIVERY_COLUMNS : rows.DELIVERY_COLUMNS + 3]
     return Listed(

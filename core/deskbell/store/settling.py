@@ -104,7 +104,9 @@ def resume(connection: sqlite3.Connection, destination: str, webhooks: Sequence[
     )
 
 
-def replay_all(connection: sqlite3.Connection, ids: Sequence[int], now: datetime) -> Replayed:
+def replay_all(
+    connection: sqlite3.Connection, ids: Sequence[int], now: datetime, state: State | None
+) -> Replayed:
     """See ``Store.replay``."""
     known = {name for (name,) in connection.execute("SELECT name FROM webhook")}
     again, webhooks, refused = list[int](), set[str](), dict[int, str]()
@@ -116,6 +118,9 @@ def replay_all(connection: sqlite3.Connection, ids: Sequence[int], now: datetime
         delivery = rows.delivery(row)
         if not may_replay(delivery.state):
             refused[number] = f"it is {delivery.state}, and has not ended"
+            continue
+        if state not in (None, delivery.state):
+            refused[number] = f"it is {delivery.state}, and not {state} any more"
             continue
         fresh = replay(delivery, now=now)
         settle(

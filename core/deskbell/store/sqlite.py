@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from deskbell.delivery import Attempt, Delivery, Destination
+from deskbell.delivery import Attempt, Delivery, Destination, State
 from deskbell.errors import StoreBusyError, StoreError
 from deskbell.event import TicketEvent
 from deskbell.settings import Webhook
@@ -127,9 +127,9 @@ class SqliteStore:
         """See ``Store.resume``."""
         await self._writer.submit(lambda connection: settling.resume(connection, destination, webhooks, now))
 
-    async def replay(self, ids: Sequence[int], *, now: datetime) -> Replayed:
+    async def replay(self, ids: Sequence[int], *, now: datetime, state: State | None = None) -> Replayed:
         """See ``Store.replay``."""
-        return await self._writer.submit(lambda connection: settling.replay_all(connection, ids, now))
+        return await self._writer.submit(lambda connection: settling.replay_all(connection, ids, now, state))
 
     async def destinations(self) -> Mapping[str, Destination]:
         """See ``Store.destinations``."""

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from deskbell.languages import LANGUAGES
 
-from . import demo, health
+from . import deliveries, delivery, demo, health, replay
 from .desk import Desk
 from .gate import Gate
 from .rendering import get_static
-from .visit import Route, Visit
+from .visit import Route, Visit, local
 from .words import LANGUAGE_COOKIE
 
 _A_YEAR = 365 * 24 * 3600
@@ -30,13 +30,15 @@ async def _post_language(visit: Visit) -> web.StreamResponse:
     language, back = form.get("language", ""), form.get("back", "/")
     if language not in LANGUAGES:
         raise web.HTTPBadRequest(text="no such language")
-    local = back.startswith("/") and not back.startswith(("//", "/\\"))
-    response = web.Response(status=303, headers={"Location": back if local else "/"})
+    response = web.Response(status=303, headers={"Location": local(back)})
     response.set_cookie(LANGUAGE_COOKIE, language, max_age=_A_YEAR, httponly=True, samesite="Lax")
     return response
 
 
 ROUTES = (
+    *deliveries.ROUTES,
+    *replay.ROUTES,  # before the next: `replay` is no number
+    *delivery.ROUTES,
     *health.ROUTES,
     *demo.ROUTES,
     Route("GET", "/static/{hash}/{name}", _get_static, open=True),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiDict
+from yarl import URL
 
 from . import rendering
 from .desk import Desk
@@ -31,7 +31,9 @@ class Visit:
     async def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """``template`` with ``values``; a template further knows ``visit``, ``say`` and ``words``."""
         html = await rendering.render(template, visit=self, say=self.words.say, words=self.words, **values)
-        return web.Response(status=status, text=html, content_type="text/html")
+        # What senders wrote may hold half of a surrogate pair, which no encoding has.
+        body = html.encode("utf-8", "backslashreplace")
+        return web.Response(status=status, body=body, content_type="text/html", charset="utf-8")
 
     async def form(self) -> MultiDict[str]:
         """The fields of the form that was sent, as text; what is no text is left out."""
@@ -39,17 +41,22 @@ class Visit:
         return MultiDict((name, value) for name, value in fields.items() if isinstance(value, str))
 
     def query(self, name: str) -> str:
-        """A part of the query, without the white space round it."""
-        return self.request.query.get(name, "").strip()
+        """A part of the query, without the white space round it; what is no Unicode in it is replaced."""
+        return self.request.query.get(name, "").encode("utf-8", "replace").decode().strip()
 
     def go(self, path: str, **query: str) -> NoReturn:
         """See ``path`` now: after a form. ``said=KEY`` shows the words of ``page.said.KEY`` there."""
-        raise web.HTTPSeeOther(f"{path}?{urlencode(query)}" if query else path)
+        raise web.HTTPSeeOther(str(URL(path).update_query(query)) if query else path)
 
     @property
     def said(self) -> str:
         """What the last form came to, in words; empty where there is nothing to say."""
         return self.words.named("page.said", self.query("said"), otherwise="")
+
+
+def local(path: str, otherwise: str = "/") -> str:
+    """``path``, if it is a page of ours, and ``otherwise`` if it leads to another host: forms say where to go back."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else otherwise
 
 
 Answer = Callable[[Visit], Awaitable[web.StreamResponse]]
