@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.faults import oracle
@@ -23,10 +24,14 @@ from tests.faults.scenarios import SCENARIOS, rough
 
 Forge = Callable[[Path], object]
 PLACES = {
-    "one": "SELECT min(id) FROM delivery WHERE webhook = 'slow'",  # delivered
+    # the first of a ticket that has more, delivered
+    "one": "SELECT min(d.id) FROM delivery d JOIN event e ON e.seq = d.event"
+    " WHERE webhook = 'slow' AND e.ticket <> '' AND EXISTS"
+    " (SELECT 1 FROM delivery WHERE webhook = 'slow' AND order_key = d.order_key AND id > d.id)",
     "dead": "SELECT min(id) FROM delivery WHERE state = 'dead'",
     "event": "SELECT event FROM delivery WHERE webhook = 'slow' ORDER BY id",
 }
+TICKET_OF = "SELECT e.ticket FROM event e JOIN delivery d ON e.seq = d.event WHERE d.id = ?"
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +78,21 @@ def appended(name: str, text: str) -> Forge:
     return forge
 
 
-def requests(change: Callable[[list[dict[str, object]], list[int]], object]) -> Forge:
-    """Change the sinks' lines; the second argument has the places of those of one ticket at one webhook."""
+def read_lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+
+
+def requests(change: Callable[[list[dict[str, Any]], list[int]], object]) -> Forge:
+    """Change the sinks' lines; the second argument has the places of those of one ticket at one webhook, in order."""
 
     def forge(folder: Path) -> None:
         file = folder / "sinks.jsonl"
-        lines = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
+        lines = read_lines(file)
+        with closing(sqlite3.connect(folder / "deskbell.db")) as database:
+            (ticket,) = database.execute(TICKET_OF, database.execute(PLACES["one"]).fetchone()).fetchone()
+        its = {ack["token"] for ack in read_lines(folder / "acks.jsonl") if ack["ticket"] == ticket}
         slow = [number for number, line in enumerate(lines) if line["path"].startswith("/services/slow/")]
-        ticket = lines[slow[0]]["tokens"][0].rpartition("x")[0]
-        change(lines, [number for number in slow if lines[number]["tokens"][0].rpartition("x")[0] == ticket])
+        change(lines, [number for number in slow if lines[number]["tokens"][0] in its])
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines), "utf-8")
 
     return forge
