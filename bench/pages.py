@@ -1,8 +1,9 @@
-"""Measure what pages ask of a store with 1,000,000 finished deliveries: ``python bench/pages.py [FILE]``.
+"""Measure the pages of a store with 1,000,000 finished deliveries: ``python bench/pages.py [FILE]``.
 
-Each look-up as a page makes it, on a connection of its own: the median and the 95th percentile of 40; the median of 5
-with the file taken out of the system's memory before each; what came of it. FILE, made by an earlier run, is used
-again; without it the store is made anew and thrown away.
+First each look-up as a page makes it, on a connection of its own: the median and the 95th percentile of 40; the median
+of 5 with the file taken out of the system's memory before each; what came of it. Then whole pages, asked of a running
+``deskbell serve`` over HTTP. FILE, made by an earlier run, is used again; without it the store is made anew and thrown
+away.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from engine import FINISHED, fill
+from engine import FINISHED, config_of, fill, running
 
 from deskbell.delivery import State
 from deskbell.store.database import Database
@@ -62,6 +65,20 @@ FILTERS: dict[str, Filter] = {
     "text and action, one matches": Filter(action="close", text="needle"),
 }
 Look = Callable[[Path], str]
+PAGES = {
+    "deliveries": "/",
+    "deliveries, far back": f"/?before={FINISHED // 2}",
+    "deliveries, dead": "/?state=dead",
+    "deliveries, one webhook that one old row has": "/?webhook=rare",
+    "deliveries, one action that one old row has": "/?action=close",
+    "deliveries, ticket of the oldest": "/?ticket=1",
+    "deliveries, text that one old row has": "/?text=needle",
+    "one delivery, in the middle": f"/deliveries/{FINISHED // 2}",
+    "replay all dead: how many": "/deliveries/replay",
+    "webhooks": "/webhooks",
+    "sources": "/sources",
+    "health": "/health",
+}
 
 
 def looks() -> dict[str, Look]:
@@ -127,12 +144,36 @@ def measure(path: Path) -> None:
         print(f"| {name} | {median:.1f} | {p95:.1f} | {cold:.1f} | {look(path)} |", flush=True)
 
 
+def measure_pages(path: Path) -> None:
+    """Whole pages: server and client on one core each."""
+    print("| page | median ms | p95 ms | kB |\n|---|---|---|---|")
+    with running(config_of(9), path) as (url, _, _):
+        connection = HTTPConnection(urlsplit(url).netloc)
+        for name, page in PAGES.items():
+            size, _ = got(connection, page)
+            times = [got(connection, page)[1] for _ in range(WARM)]
+            median, p95 = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+            print(f"| {name} | {median:.1f} | {p95:.1f} | {size / 1000:.0f} |", flush=True)
+
+
+def got(connection: HTTPConnection, page: str) -> tuple[int, float]:
+    """How many bytes came, and after how many milliseconds."""
+    start = time.perf_counter()
+    connection.request("GET", page)
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200:
+        raise SystemExit(f"{page} answered {answer.status}")
+    return len(body), (time.perf_counter() - start) * 1000
+
+
 def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as work:
         path = Path(names[0] if names else f"{work}/pages.db")
         if not path.exists():
             make(path)
         measure(path)
+        measure_pages(path)
 
 
 if __name__ == "__main__":
