@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .delivery import Attempt
     from .errors import EventError, Fault, PluginError, SendError
     from .event import VARIABLES, Action, TicketEvent, action_named
-    from .fake import Arrival, FakeService
+    from .fake import Arrival, FakeService, Trouble
     from .fields import Fields
     from .hookspecs import hookimpl
     from .notice import Notice, plain
@@ -41,7 +41,7 @@ _HOMES = {
     "delivery": ("Attempt",),
     "errors": ("EventError", "Fault", "PluginError", "SendError"),
     "event": ("VARIABLES", "Action", "TicketEvent", "action_named"),
-    "fake": ("Arrival", "FakeService"),
+    "fake": ("Arrival", "FakeService", "Trouble"),
     "fields": ("Fields",),
     "hookspecs": ("hookimpl",),
     "notice": ("Notice", "plain"),
@@ -105,6 +105,7 @@ __all__ = [
     "TicketEvent",
     "Transport",
     "Transports",
+    "Trouble",
     "__version__",
     "action_named",
     "classify_response",

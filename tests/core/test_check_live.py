@@ -82,7 +82,7 @@ def test_a_deleted_webhook_ends_it_with_1_and_says_what_to_do(
     run: Run, config_file: Callable[[str], Path]
 ) -> None:
     service = FakeDiscord()
-    service.exists = False
+    service.trouble = deskbell.Trouble.DELETED
     with playing(service) as url:
         config_file("webhooks:\n" + entry("support", url, transport="discord"))
         checked = run("check", "--live")

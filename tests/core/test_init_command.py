@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.kit import loopback_client
 
-from deskbell import Secret
+from deskbell import Secret, Trouble
 from deskbell.client import Client, Resolver
 from deskbell.config import load_config
 from deskbell.config.document import Document
@@ -261,7 +261,7 @@ async def test_discord_is_asked_about_a_url_and_nothing_is_posted() -> None:
 
 async def test_a_deleted_webhook_is_told_in_the_owners_language() -> None:
     service = FakeDiscord()
-    service.exists = False
+    service.trouble = Trouble.DELETED
     words = await asked(Channel("desk", "discord", Secret(DISCORD)), service, "fr")
     assert words.startswith("Discord ne connaît plus ce webhook (404 Unknown Webhook (10015))")
     assert words.endswith("DESKBELL_DESK_URL")

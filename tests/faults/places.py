@@ -64,7 +64,7 @@ class Place:
         payload = await request.json()
         await asyncio.sleep(self.way())  # a way takes time
         await self.gate.wait()
-        answer = web.Response(status=503) if self.broken() else await self.fake.handle(request)
+        answer = web.Response(status=503) if self.broken() else await self.fake.answer(request)
         text = payload.get("content") or payload["text"]
         self.seen.append(Request(text, answer.status, _told(answer), tick()))
         await asyncio.sleep(self.way())  # and back

@@ -31,6 +31,7 @@ from tests.faults.places import (
 )  # fmt: skip
 from tests.kit import engine, event, loopback_client, now
 
+from deskbell import Trouble
 from deskbell.delivery import Attempt, Delivery, Destination, RetryPolicy, State, claim, settle
 from deskbell.event import TicketEvent
 from deskbell.lane import Lane, Service
@@ -212,7 +213,7 @@ async def test_a_deleted_webhook_is_asked_once_and_500_deliveries_wait_for_its_r
     async with places(discord(), slack()) as both, aiohttp.ClientSession() as http:
         config_file(GONE.format(discord=both[0].url, slack=both[1].url))
         for place in both:
-            place.fake.exists = False
+            place.fake.trouble = Trouble.DELETED
             place.gate.clear()
         server = serve()
         await asyncio.gather(*(reply(http, server.events_url, f"t{number}", 50) for number in range(10)))
@@ -234,7 +235,7 @@ async def test_a_deleted_webhook_is_asked_once_and_500_deliveries_wait_for_its_r
             assert f"`deskbell resume {name}`" in server.log()
 
         for place in both:
-            place.fake.exists = True
+            place.fake.trouble = None
         for name in WORDS:
             resumed = await asyncio.to_thread(run, "resume", name)
             assert resumed.stdout == f"webhook {name} goes on\n"

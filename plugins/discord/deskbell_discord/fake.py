@@ -127,7 +127,6 @@ class FakeDiscord(deskbell.FakeService):
         self.channel = channel or Window(*PER_CHANNEL)
         self.address = address or Window(*PER_ADDRESS)
         self.ban = ban or Window(*BEFORE_BAN)
-        self.exists = True  # until somebody deletes the webhook
         self.refused = 0  # requests that came too fast
         self._numbers = itertools.count()
 
@@ -139,6 +138,15 @@ class FakeDiscord(deskbell.FakeService):
             self.ban.take(self.clock())
         return answer
 
+    def too_fast(self, seconds: float) -> web.Response:
+        """As if others had used up what the webhook takes."""
+        self.webhook.fill(self.clock(), seconds)
+        return self._limited(self.webhook, "user", "You are being rate limited.")
+
+    def gone(self) -> web.Response:
+        """Nobody tells a webhook that was deleted from one that never was."""
+        return self._refusal(404, 10015, "Unknown Webhook")
+
     async def _respond(self, request: web.Request) -> web.Response:
         if self.ban.is_full(self.clock()):
             return web.Response(status=429, text="error code: 1015")
@@ -149,8 +157,8 @@ class FakeDiscord(deskbell.FakeService):
         found = _PATH.fullmatch(request.path)
         if not found:
             return self._refusal(404, 0, "404: Not Found")
-        if found["id"] != WEBHOOK_ID or not self.exists:
-            return self._refusal(404, 10015, "Unknown Webhook")
+        if found["id"] != WEBHOOK_ID:
+            return self.gone()
         if found["token"] != TOKEN:
             return self._refusal(401, 50027, "Invalid Webhook Token")
         if not self.webhook.take(self.clock()):

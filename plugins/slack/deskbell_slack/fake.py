@@ -54,7 +54,6 @@ class FakeSlack(deskbell.FakeService):
         burst: float = BURST,
     ) -> None:
         super().__init__(clock=clock)
-        self.exists = True  # until somebody removes the webhook
         self.refused = 0  # messages that came too fast
         self._per_second, self._burst = per_second, burst
         self._sends_left, self._counted_at = burst, clock()
@@ -65,21 +64,28 @@ class FakeSlack(deskbell.FakeService):
             self._check_webhook(request.path)
             if (wait := self._wait()) > 0:
                 self.refused += 1
-                return _too_fast(wait)
+                return self.too_fast(wait)
             message = _read(request.method, request.content_type, await request.read())
         except RefusedError as refused:
-            return web.Response(status=refused.status, text=refused.word, content_type="text/html")
+            return _refusal(refused)
         self.keep(request, message)
         return web.Response(text="ok", content_type="text/html")
 
+    def too_fast(self, seconds: float) -> web.Response:
+        """``rate_limited``, in JSON: Slack's only answer that is none of its words."""
+        told = f"{seconds:g}"
+        body = f'{{"retry_after": {told}, "ok": false, "error": "rate_limited"}}'
+        return web.Response(
+            status=429, text=body, content_type="application/json", headers={"Retry-After": told}
+        )
+
+    def gone(self) -> web.Response:
+        """The word for a webhook that was removed, or never was."""
+        return _refusal(RefusedError(404, "no_service"))
+
     def _check_webhook(self, path: str) -> None:
         asked, own = _PATH.fullmatch(path), _PATH.fullmatch(self.path)
-        if (
-            not asked
-            or not own
-            or asked.group("team", "service") != own.group("team", "service")
-            or not self.exists
-        ):
+        if not asked or not own or asked.group("team", "service") != own.group("team", "service"):
             raise RefusedError(404, "no_service")
         if asked["token"] != own["token"]:
             raise RefusedError(403, "invalid_token")
@@ -95,10 +101,8 @@ class FakeSlack(deskbell.FakeService):
         return 0.0
 
 
-def _too_fast(seconds: float) -> web.Response:
-    told = f"{seconds:g}"
-    body = f'{{"retry_after": {told}, "ok": false, "error": "rate_limited"}}'
-    return web.Response(status=429, text=body, content_type="application/json", headers={"Retry-After": told})
+def _refusal(refused: RefusedError) -> web.Response:
+    return web.Response(status=refused.status, text=refused.word, content_type="text/html")
 
 
 def _read(method: str, content_type: str, body: bytes) -> Mapping[str, Any]:

@@ -38,7 +38,6 @@ class FakeReceiver(deskbell.FakeService):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(clock=clock)
-        self.exists = True  # until somebody removes the address
         self._secret = secret
         self._now = now
 
@@ -50,15 +49,17 @@ class FakeReceiver(deskbell.FakeService):
             self._check_signature(request.headers, body)
             message = _object_in(request.content_type, body)
         except RefusedError as refused:
-            return web.json_response({"error": refused.words}, status=refused.status)
+            return _refusal(refused)
         self.keep(request, message)
         return web.json_response({"ok": True})
+
+    def gone(self) -> web.Response:
+        """Somebody removed the address."""
+        return _refusal(RefusedError(410, "this address takes no more messages"))
 
     def _check_address(self, request: web.Request) -> None:
         if request.path != self.path:
             raise RefusedError(404, "nothing is here")
-        if not self.exists:
-            raise RefusedError(410, "this address takes no more messages")
         if request.method != "POST":
             raise RefusedError(405, "messages are posted")
 
@@ -77,6 +78,10 @@ class FakeReceiver(deskbell.FakeService):
         given = headers.get("webhook-signature", "").split()
         if not any(_same(one, expected["webhook-signature"]) for one in given):
             raise RefusedError(403, "the signature does not fit the message")
+
+
+def _refusal(refused: RefusedError) -> web.Response:
+    return web.json_response({"error": refused.words}, status=refused.status)
 
 
 def _same(given: str, expected: str) -> bool:

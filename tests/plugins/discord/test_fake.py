@@ -178,9 +178,9 @@ async def test_who_goes_on_after_many_refusals_is_banned_but_the_channels_own_do
 async def test_a_deleted_webhook_is_unknown_until_it_is_back(
     server: TestServer, service: FakeDiscord
 ) -> None:
-    service.exists = False
+    service.trouble = deskbell.Trouble.DELETED
     assert await send(server) == deskbell.DestinationGone("404 Unknown Webhook (10015)")
-    service.exists = True
+    service.trouble = None
     assert isinstance(await send(server), deskbell.Delivered)
 
 

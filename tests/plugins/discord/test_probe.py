@@ -49,7 +49,7 @@ async def test_a_deleted_webhook_and_a_wrong_token_are_told_as_for_a_message() -
     service = FakeDiscord()
     wrong = await probe(service, f"/api/webhooks/{WEBHOOK_ID}/x{TOKEN}")
     assert wrong == deskbell.DestinationGone("401 Invalid Webhook Token (50027)")
-    service.exists = False
+    service.trouble = deskbell.Trouble.DELETED
     assert await probe(service) == deskbell.DestinationGone("404 Unknown Webhook (10015)")
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from deskbell import Delivered, DestinationGone, Outcome, Payload, PermanentFailure, Throttled
+from deskbell import Delivered, DestinationGone, Outcome, Payload, PermanentFailure, Throttled, Trouble
 from deskbell_slack import Slack
 from deskbell_slack.fake import BURST, CUT_AT, FakeSlack
 
@@ -179,9 +179,9 @@ async def test_a_quicker_slack_tells_shorter_waits(deliver: Deliver) -> None:
 
 
 async def test_a_removed_webhook_is_unknown_until_it_is_back(channel: Channel, deliver: Deliver) -> None:
-    channel.service.exists = False
+    channel.service.trouble = Trouble.DELETED
     assert isinstance(await deliver(channel.url, {"text": "x"}), DestinationGone)
-    channel.service.exists = True
+    channel.service.trouble = None
     assert isinstance(await deliver(channel.url, {"text": "x"}), Delivered)
 
 

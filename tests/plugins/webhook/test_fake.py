@@ -11,7 +11,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import BaseTestServer, TestServer
 from standardwebhooks.webhooks import Webhook as Oracle
 
-from deskbell import Delivered, DestinationGone, Secret
+from deskbell import Delivered, DestinationGone, Secret, Trouble
 from deskbell_webhook import Webhook
 from deskbell_webhook.fake import FakeReceiver
 
@@ -123,7 +123,7 @@ async def test_it_has_one_address_which_can_be_removed(address: Address, deliver
     assert await address.post(BODY, signed(), path="x") == 404
     async with address.client.get(address.url) as answer:
         assert (answer.status, json.loads(await answer.text())) == (405, {"error": "messages are posted"})
-    address.receiver.exists = False
+    address.receiver.trouble = Trouble.DELETED
     assert await deliver(address.url, {}, signing_secret=KEY) == DestinationGone(
         '410 {"error": "this address takes no more messages"}'
     )
