@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from .client import Client
-from .config import Loaded
+from .config import ReadConfig
 from .control import Control, control_site
 from .dispatcher import STOP_GRACE, Dispatcher
 from .egress import EgressPolicy
@@ -70,6 +69,7 @@ class Core:
         self.intake.route_by(config.active_webhooks, config.priorities)
         self.config = config
         await self.dispatcher.reload(config.active_webhooks)
+        await self.upkeep.measure()  # pages show at once what is held, or free again
         self.live.ring()
 
 
@@ -158,7 +158,7 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def serving(
-    config: Config, plugins: Plugins, metrics: Metrics, read_config: Callable[[Path], Loaded]
+    config: Config, plugins: Plugins, metrics: Metrics, read_config: ReadConfig
 ) -> AsyncIterator[Door]:
     """Accept events while the context is open. ``read_config`` decodes a file, also the config's own anew."""
     sources, fresh = _with_tokens(config, {})
@@ -194,7 +194,7 @@ def _desk(
     core: Core,
     plugins: Plugins,
     reloader: Reloader,
-    read_config: Callable[[Path], Loaded],
+    read_config: ReadConfig,
     fresh: Mapping[str, Secret],
 ) -> Desk:
     return Desk(

@@ -16,7 +16,7 @@ DEMO = (
     '  - {name: desk, url: "demo:discord", action: "*", message: "**%subject%** %username%"}\n'
     '  - {name: shop, url: "demo:slack", action: Submit, message: "*%subject%* %content%"}\n'
 )
-PAGES = ["/", "/?state=dead", "/deliveries/replay", "/health", "/demo/"]
+PAGES = ["/", "/?state=dead", "/deliveries/replay", "/webhooks", "/webhooks/desk/delete", "/health", "/demo/"]
 
 
 @pytest.fixture

@@ -69,9 +69,10 @@ WORDS = (
 plugins = load_plugins(disabled=())
 
 
-def load(path: Path, environ: Mapping[str, str] | None = None) -> Loaded:
+def load(path: Path, text: str | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     return load_config(
         path,
+        text=text,
         transports=plugins.transports,
         sources=plugins.sources,
         environ={"SHOP_URL": "", **(environ or {})},
@@ -274,7 +275,7 @@ def test_a_dollar_is_one_unless_it_begins_a_reference(
     draft.change_webhook("support", {"options": {"username": meant}})
     assert data_of(draft.text)["webhooks"][0]["options"] == {"username": written}
     draft.save()
-    config = load(path, {"TILL": "Anna"}).config
+    config = load(path, environ={"TILL": "Anna"}).config
     assert config is not None
     assert config.webhooks[0].options.model_dump()["username"] == means
 
@@ -345,13 +346,6 @@ def test_problems_are_those_of_the_new_text_at_the_real_name(path: Path) -> None
     draft.change_webhook("support", {"action": "Sumbit"})
     (found,) = (one for one in draft.problems(load) if one.severity is Severity.ERROR)
     assert (found.file, found.line, found.key) == (str(path), 11, "webhooks[0].action[0]")
-    assert [each.name for each in path.parent.iterdir()] == ["config.yaml"]
-
-    def fail(_: Path) -> Loaded:
-        raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        draft.problems(fail)
     assert [each.name for each in path.parent.iterdir()] == ["config.yaml"]
 
 
@@ -501,9 +495,6 @@ def test_a_folder_or_an_owner_that_is_not_ours_is_told(folder_mode: int) -> None
             draft.remove_webhook("shop")
             with pytest.raises(EditError, match=r"cannot be written: .* own the file"):
                 draft.save()
-            if folder_mode == 0o555:
-                with pytest.raises(EditError, match="nothing can be written beside"):
-                    draft.problems(load)
         finally:
             os.seteuid(own)
             Path(folder).chmod(0o755)

@@ -20,10 +20,8 @@ import deskbell
 from .setting import Setting, config_option, read_config, read_setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from deskbell.app import Door
-    from deskbell.config import Loaded
+    from deskbell.config import Loaded, ReadConfig
     from deskbell.settings import Config
     from deskbell.supervisor import Supervisor
 
@@ -58,11 +56,12 @@ def command(config_path: Path, listen: str | None) -> None:
         )
     config = _at(config, listen)
 
-    def read(path: Path) -> Loaded:
-        loaded = read_config(path, setting.plugins)
+    def read(path: Path, text: str | None = None) -> Loaded:
+        loaded = read_config(path, setting.plugins, text)
         if loaded.config is None:
             return loaded
-        protect(*loaded.config.secrets)
+        if text is None:  # half a secret that is being typed would hide ordinary words in the log
+            protect(*loaded.config.secrets)
         return replace(loaded, config=_at(loaded.config, listen))
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -77,7 +76,7 @@ def _at(config: Config, listen: str | None) -> Config:
     return replace(config, host=host, port=port)
 
 
-async def _serve(config: Config, setting: Setting, read: Callable[[Path], Loaded]) -> None:
+async def _serve(config: Config, setting: Setting, read: ReadConfig) -> None:
     from deskbell.app import serving
     from deskbell.metrics import Metrics
     from deskbell.supervisor import Supervisor

@@ -67,8 +67,11 @@ def read_setting(config_path: Path) -> Setting:
     return Setting(plugins, read_config(config_path, plugins))
 
 
-def read_config(config_path: Path, plugins: Plugins) -> Loaded:
-    """Load the config with the plugins that are there already, and with ``secrets.env`` where that is beside it."""
+def read_config(config_path: Path, plugins: Plugins, text: str | None = None) -> Loaded:
+    """Load the config with the plugins that are there already, and with ``secrets.env`` where that is beside it.
+
+    ``text``: instead of what is in the file.
+    """
     from deskbell.config import environment_beside, load_config
 
     environ, problems = environment_beside(config_path, os.environ)
@@ -78,6 +81,7 @@ def read_config(config_path: Path, plugins: Plugins) -> Loaded:
         sources=plugins.sources,
         broken=plugins.missing(),
         environ=environ,
+        text=text,
     )
     return loaded.after(problems)
 

@@ -1,6 +1,6 @@
 """config.yaml -> ``deskbell.settings.Config``, with every problem at its line and what to do about it."""
 
-from .load import Loaded, load_config, read_plugins_dir
+from .load import Loaded, ReadConfig, load_config, read_plugins_dir
 from .problem import Place, Problem, Severity, report, to_json
 from .schema import json_schema
 from .secrets_file import SECRETS_FILE, environment_beside
@@ -11,6 +11,7 @@ __all__ = [
     "Loaded",
     "Place",
     "Problem",
+    "ReadConfig",
     "Severity",
     "environment_beside",
     "json_schema",

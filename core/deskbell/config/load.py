@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from deskbell.settings import Config, is_loopback
 from deskbell.source import NativeSource, Source
@@ -28,15 +28,25 @@ from .webhooks import decode_webhooks
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """``config`` is None when ``problems`` has an error. Problems are in the order of the file."""
+    """``config`` is None when ``problems`` has an error. Problems are in the order of the file.
+
+    ``sketch``: what could be made out, also beside errors. It is for looking at, never to work by.
+    """
 
     config: Config | None
     problems: tuple[Problem, ...] = ()
+    sketch: Config | None = None
 
     def after(self, problems: tuple[Problem, ...]) -> Loaded:
         """The same, with problems that were found before: an error among them leaves no config."""
         failed = any(problem.severity is Severity.ERROR for problem in problems)
-        return Loaded(None if failed else self.config, (*problems, *self.problems))
+        return replace(self, config=None if failed else self.config, problems=(*problems, *self.problems))
+
+
+class ReadConfig(Protocol):
+    """Decodes a config as ``deskbell check`` does: the file at ``path``, or ``text`` as if it stood there."""
+
+    def __call__(self, path: Path, text: str | None = None) -> Loaded: ...
 
 
 def load_config(
@@ -46,14 +56,15 @@ def load_config(
     sources: Mapping[str, Source],
     broken: Mapping[str, str] = MappingProxyType({}),
     environ: Mapping[str, str],
+    text: str | None = None,
 ) -> Loaded:
-    """Read ``path``. Never raises for anything that is in the file, or because it is not there.
+    """Read ``path``, or ``text`` in its place. Never raises for what is in the file, or because it is not there.
 
     ``transports`` and ``sources`` (adapters) by name; ``broken`` has the reason of each plugin that did not load.
     """
     masks = Masks(transports.values())
     try:
-        document, faults, lines = _read(path, masks)
+        document, faults, lines = _read(read_text(path) if text is None else text, masks)
     except UnreadableError as error:
         lines = exhibit.of_text(split_lines(error.text), masks)
         return Loaded(None, problems(str(path), error.notes, masks, lines))
@@ -73,15 +84,14 @@ def load_config(
     )
     config = _decode(file, path, scope)
     found = problems(str(path), findings.notes, masks, lines)
-    return Loaded(None if findings.failed else config, found)
+    return Loaded(None if findings.failed else config, found, config)
 
 
-def _read(path: Path, masks: Masks) -> tuple[Document, list[Note], exhibit.Exhibit]:
+def _read(text: str, masks: Masks) -> tuple[Document, list[Note], exhibit.Exhibit]:
     """The document, what kept the file from being YAML, and how its lines are shown.
 
     Where the faults are understood, the document is what the owner meant: so the rest is told in the same run.
     """
-    text = read_text(path)
     try:
         document = Document.parse(text, masks.is_secret)
     except UnreadableError as error:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deskbell.config import Loaded, Problem
+from deskbell.config import Problem, ReadConfig
 from deskbell.config.document import MAX_BYTES, UnreadableError, read_text
 from deskbell.config.masking import Masks
 from deskbell.config.problem import KeyPath
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 _MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors begin a file with."""
-Load = Callable[[Path], Loaded]
 
 
 class Draft:
@@ -129,14 +127,9 @@ class Draft:
         """A unified diff, masked as ``deskbell check`` masks lines with these transports; empty without changes."""
         return list(shown.diff(self._old.document, self._new.document, Masks(transports), self._path.name))
 
-    def problems(self, load: Load) -> tuple[Problem, ...]:
-        """What ``deskbell check`` will say of the new file. ``load`` reads a file that is gone afterwards."""
-        try:
-            with saving.beside(self._path, self._bytes) as fresh:
-                found = load(fresh).problems
-        except OSError as error:
-            raise EditError(f"nothing can be written beside {self._path}: {error.strerror}") from None
-        return tuple(replace(one, file=str(self._path)) if one.file == str(fresh) else one for one in found)
+    def problems(self, read: ReadConfig) -> tuple[Problem, ...]:
+        """What ``deskbell check`` will say of the new file."""
+        return read(self._path, self.text).problems
 
     def save(self) -> None:
         """Replace the file, and keep the old one as ``….bak``; without changes, nothing is written.

@@ -12,3 +12,7 @@ class EditError(DeskbellError):
         super().__init__(f"{reason}: {fix}" if fix else reason)
         self.reason = reason
         self.fix = fix
+
+
+class ChangedError(EditError):
+    """The file is not what was read: somebody else changed it meanwhile."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import EditError
+from .errors import ChangedError, EditError
 
 BACKUP = ".bak"
 """What is added to the name of the file for the one that was replaced."""
@@ -29,7 +29,7 @@ def replace(path: Path, old: bytes, new: bytes) -> None:
             with suppress(OSError):  # not every network's file system locks
                 fcntl.flock(file, fcntl.LOCK_EX)  # two who save at once: the second finds other bytes
             like = os.fstat(file.fileno())
-            with beside(target, new, like) as fresh, beside(target, old, like) as backup:
+            with _beside(target, new, like) as fresh, _beside(target, old, like) as backup:
                 if target.read_bytes() != old:
                     raise changed(path)
                 backup.replace(target.with_name(target.name + BACKUP))
@@ -37,25 +37,24 @@ def replace(path: Path, old: bytes, new: bytes) -> None:
         _sync_folder(target.parent)
 
 
-def changed(path: Path) -> EditError:
+def changed(path: Path) -> ChangedError:
     """Somebody else was faster."""
-    return EditError(
+    return ChangedError(
         f"{path} was changed since it was read, so nothing was written", "read it again, then repeat the edit"
     )
 
 
 @contextmanager
-def beside(path: Path, content: bytes, like: os.stat_result | None = None) -> Iterator[Path]:
+def _beside(path: Path, content: bytes, like: os.stat_result) -> Iterator[Path]:
     """A file with this content in the folder of ``path``, gone at the end unless it was renamed.
 
-    Nobody but its owner may read it, or those who may read what it is ``like``. ``OSError`` as for any file.
+    Only those may read it who may read what it is ``like``. ``OSError`` as for any file.
     """
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     number = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _FOR_ME)
     try:
         with os.fdopen(number, "wb") as file:
-            if like is not None:
-                _make_alike(file.fileno(), like)
+            _make_alike(file.fileno(), like)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

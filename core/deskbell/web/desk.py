@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from deskbell.config import Loaded
+from deskbell.config import ReadConfig
 from deskbell.dispatcher import Dispatcher
 from deskbell.fake import FakeService
 from deskbell.intake import Intake
@@ -34,12 +33,12 @@ class Channel:
 class Desk:
     """The service behind the pages.
 
-    ``config`` is the one in force, ``read_config`` decodes a file as ``deskbell check`` does. ``troubles`` says what an
+    ``config`` is the one in force, ``read_config`` decodes another as ``deskbell check`` does. ``troubles`` says what an
     operator should know, by what it concerns. ``fresh_tokens`` were made for this start alone, by source.
     """
 
     config: Callable[[], Config]
-    read_config: Callable[[Path], Loaded]
+    read_config: ReadConfig
     reload: Callable[[], Awaitable[Reloaded]]
     last_reload: Callable[[], Reloaded]
     plugins: Plugins

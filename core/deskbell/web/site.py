@@ -6,7 +6,7 @@ from aiohttp import web
 
 from deskbell.languages import LANGUAGES
 
-from . import deliveries, delivery, demo, health, replay
+from . import deliveries, delivery, demo, health, replay, switching, webhooks
 from .desk import Desk
 from .gate import Gate
 from .rendering import get_static
@@ -39,6 +39,8 @@ ROUTES = (
     *deliveries.ROUTES,
     *replay.ROUTES,  # before the next: `replay` is no number
     *delivery.ROUTES,
+    *webhooks.ROUTES,
+    *switching.ROUTES,
     *health.ROUTES,
     *demo.ROUTES,
     Route("GET", "/static/{hash}/{name}", _get_static, open=True),

@@ -163,9 +163,13 @@ async def open_site(tmp_path: Path, plugins: Plugins) -> AsyncIterator[Open]:
             path = tmp_path / "config.yaml"
             path.write_text(head + webhooks, "utf-8")
 
-            def read(path: Path) -> Loaded:
+            def read(path: Path, text: str | None = None) -> Loaded:
                 return load_config(
-                    path, transports=plugins.transports, sources=plugins.sources, environ=environ or {}
+                    path,
+                    transports=plugins.transports,
+                    sources=plugins.sources,
+                    environ=environ or {},
+                    text=text,
                 )
 
             loaded = read(path)

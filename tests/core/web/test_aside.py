@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 
@@ -33,3 +34,20 @@ async def test_what_hangs_is_given_up_and_ends(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(TimeoutError):
         await aside(hang)
     assert ended.wait(10), "it would compute until the process ends"
+
+
+async def test_only_so_many_are_at_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_places", threading.BoundedSemaphore(1))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> bool:
+        begun.set()
+        return go_on.wait(10)
+
+    first = asyncio.create_task(aside(wait))
+    await asyncio.to_thread(begun.wait, 10)
+    with pytest.raises(TimeoutError):
+        await aside(lambda: None)
+    go_on.set()
+    assert await first
+    assert await aside(lambda: True)
