@@ -19,8 +19,8 @@ PLUGINS = ROOT / "plugins"
 LEVELS: dict[int, set[str]] = {
     0: {"errors", "event", "outcome", "secret"},
     1: {
-        "breakoff", "delivery", "egress", "fields", "fitting", "notice", "outlook", "pace", "redaction", "routing",
-        "samples", "settings", "shortcodes", "signature", "source", "strictjson", "template", "transport",
+        "arrivals", "breakoff", "delivery", "egress", "fields", "fitting", "notice", "outlook", "pace", "redaction",
+        "routing", "samples", "settings", "shortcodes", "signature", "source", "strictjson", "template", "transport",
     },
     2: {"hookspecs"},
     3: {

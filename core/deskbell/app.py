@@ -183,7 +183,7 @@ async def serving(
         await stack.enter_async_context(control_site(control, config.store))
         metrics.watch(lambda: _standing(core, reloader.last))
         app = receiver.app()
-        add_pages(app, _desk(core, plugins, reloader, read_config, fresh))
+        add_pages(app, _desk(core, plugins, reloader, read_config, fresh, receiver))
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
         host = f"[{config.host}]" if ":" in config.host else config.host
@@ -196,6 +196,7 @@ def _desk(
     reloader: Reloader,
     read_config: ReadConfig,
     fresh: Mapping[str, Secret],
+    receiver: Receiver,
 ) -> Desk:
     return Desk(
         config=lambda: core.config,
@@ -209,6 +210,7 @@ def _desk(
         troubles=lambda: _troubles(core, reloader.last),
         channels=core.played.channels,
         fresh_tokens=fresh,
+        arrivals=receiver.arrivals,
         live=core.live,
     )
 

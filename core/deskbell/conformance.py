@@ -142,7 +142,7 @@ def source_faults(offered: type[Source]) -> Iterator[str]:
     yield from _class_faults(offered, sync=("parse", "sample"))
     if not _texts(offered.actions) or isinstance(offered.actions, str):
         yield f"{offered.__name__}.actions must be a list of action names"
-    for attribute in ("variables", "priorities"):
+    for attribute in ("variables", "priorities", "setup"):
         table = getattr(offered, attribute)
         if not isinstance(table, Mapping) or not _texts(table) or not _texts(table.values()):
             yield f"{offered.__name__}.{attribute} must be a dict of texts"

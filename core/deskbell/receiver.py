@@ -7,13 +7,16 @@ import logging
 import re
 import time
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Protocol
 
 from aiohttp import web
 
 from . import trace
+from .arrivals import Arrivals
 from .breakoff import BrokenOff, breakable
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
@@ -54,7 +57,8 @@ class Receiver:
     """Takes events from ``sources``.
 
     ``ready`` names what troubles the service, and why; while it names ``store`` or ``queue``, no event can be taken.
-    ``metrics`` gives them rendered, with their content type. ``slowest_body`` is in seconds.
+    ``metrics`` gives them rendered, with their content type. ``slowest_body`` is in seconds. ``arrivals`` is what came to
+    each source since this start, by its name; under an empty one, what named no source of the config.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Receiver:
         self._clock = clock
         self._slowest_body = slowest_body
         self._trouble = ""
+        self.arrivals = defaultdict[str, Arrivals](Arrivals)
 
     def listen_to(self, sources: Mapping[str, SourceSettings]) -> None:
         """Take events from these sources from now on."""
@@ -94,13 +99,17 @@ class Receiver:
         source = self._sources.get(request.match_info["source"])
         if source is None:
             _log.warning("from %s: a request for a source that is not configured", request.remote)
-            return Problem(404, "no source of this name is configured", close=True).response()
+            problem = Problem(404, "no source of this name is configured", close=True)
+            self._note("", problem, problem)
+            return problem.response()
         try:
             added = await self._take(request, source)
             self._trouble = ""
+            self.arrivals[source.name].taken += 1
             return _accepted(added)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered, and logged
             problem = _problem_of(error)
+            self._note(source.name, problem, error)
             self._tell(request, source, problem, error)
             return problem.response()
 
@@ -114,6 +123,13 @@ class Receiver:
         level = logging.ERROR if trouble or defect else logging.WARNING
         told = "source %s, from %s: answered %d: %s"
         _log.log(level, told, source.name, request.remote, problem.status, error, exc_info=defect)
+
+    def _note(self, source: str, problem: Problem, error: Exception) -> None:
+        """Remember a refusal, for the owner. A defect's own words may hold what was sent: they are for the log."""
+        defect = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        faults = [f"{fault.path}: {fault.message}" for fault in problem.faults]
+        reason = problem.detail if defect else "; ".join([str(error), *faults])
+        self.arrivals[source].refuse(datetime.fromtimestamp(self._clock(), UTC), problem.status, reason)
 
     async def _take(self, request: web.Request, source: SourceSettings) -> Added:
         if request.method != "POST":

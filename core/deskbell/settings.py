@@ -75,13 +75,17 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceSettings:
-    """One entry of ``sources:``. Without token and signing secret, only a loopback ``serve`` takes its events."""
+    """One entry of ``sources:``. Without token and signing secret, only a loopback ``serve`` takes its events.
+
+    ``token_key`` is the key that the tokens stand under.
+    """
 
     name: str
     adapter: Source
     tokens: tuple[Secret, ...] = ()
     signing_secrets: tuple[Secret, ...] = ()
     variables: tuple[str, ...] = ()
+    token_key: str = "token"  # noqa: S105 - the name of a key
 
     @property
     def open(self) -> bool:

@@ -47,6 +47,8 @@ class Source(ABC):
     """The variables that it adds to ``deskbell.VARIABLES``, each with a sample value."""
     priorities: ClassVar[Mapping[str, str]] = {}
     """Its priority labels, in lower case -> ``low``, ``medium`` or ``high``."""
+    setup: ClassVar[Mapping[str, str]] = {}
+    """Where an owner pastes a source's URL in this CMS, for the page of the sources: plain text, by language (``en``)."""
 
     plugin: str = ""
     """Who brings it, as in ``deskbell-osticket 0.1.0``. deskbell writes it here."""

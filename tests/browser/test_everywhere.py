@@ -16,7 +16,16 @@ DEMO = (
     '  - {name: desk, url: "demo:discord", action: "*", message: "**%subject%** %username%"}\n'
     '  - {name: shop, url: "demo:slack", action: Submit, message: "*%subject%* %content%"}\n'
 )
-PAGES = ["/", "/?state=dead", "/deliveries/replay", "/webhooks", "/webhooks/desk/delete", "/health", "/demo/"]
+PAGES = [
+    "/",
+    "/?state=dead",
+    "/deliveries/replay",
+    "/webhooks",
+    "/webhooks/desk/delete",
+    "/sources",
+    "/health",
+    "/demo/",
+]
 
 
 @pytest.fixture

@@ -329,6 +329,7 @@ CLASS_TRAPS = {
     "actions as one text": ("Desk.actions = 'Submit'", "Desk.actions must be a list of action names"),
     "actions of numbers": ("Desk.actions = [1]", "Desk.actions must be a list of action names"),
     "variables as a list": ("Desk.variables = ['a']", "Desk.variables must be a dict of texts"),
+    "setup as a text": ("Desk.setup = 'Settings'", "Desk.setup must be a dict of texts"),
     "variables of numbers": ("Desk.variables = {'a': 1}", "Desk.variables must be a dict of texts"),
     "unknown level": ("Desk.priorities = {'dringend': 'urgent'}", "must give low, medium or high for each label"),
 }  # fmt: skip

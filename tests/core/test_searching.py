@@ -18,7 +18,17 @@ from deskbell.delivery import Delivery, State
 from deskbell.outcome import Delivered, PermanentFailure, TemporaryFailure
 from deskbell.store import Store, open_store, searching
 from deskbell.store.reading import Filter, list_deliveries, look
-from deskbell.store.searching import LARGEST_SLICE, SLICE, Found, Page, Slices, find_page, find_successes
+from deskbell.store.searching import (
+    LARGEST_SLICE,
+    SLICE,
+    Found,
+    Heard,
+    Page,
+    Slices,
+    find_latest,
+    find_page,
+    find_successes,
+)
 
 FEW = 3
 """Ids in a slice, where a test wants many slices of few rows."""
@@ -197,6 +207,21 @@ async def test_patience_ends_and_it_is_said_how_far_it_went(path: Path, store: S
     assert page.before == reached
     successes = find_successes(path, ["w"], patience=0)
     assert (successes.at, successes.searched_since) == ({}, None), "there is no attempt to be looked at"
+
+
+async def test_the_newest_event_of_each_source(path: Path, store: Store) -> None:
+    """One without a delivery counts, too; and where patience ends, it is said how far it went."""
+    assert find_latest(path, ["cms", "shop"]).events == {}
+    for number in range(SLICE + 9):
+        source = "shop" if number < 2 else "cms"
+        sent = replace(event(str(number), received_at=NOW + timedelta(number)), source=source)
+        await store.add(sent, b"{}", webhooks=[])
+    latest = find_latest(path, ["cms", "shop", "other"])
+    assert latest.events["shop"] == Heard(NOW + timedelta(1), "Reply", "1")
+    assert latest.events["cms"] == Heard(NOW + timedelta(SLICE + 8), "Reply", str(SLICE + 8))
+    assert (set(latest.events), latest.searched_since) == ({"cms", "shop"}, None)
+    hasty = find_latest(path, ["cms", "shop"], patience=0)
+    assert (set(hasty.events), hasty.searched_since) == ({"cms"}, NOW + timedelta(9))
 
 
 async def test_what_has_not_ended_is_found_at_once_however_far_back(path: Path, store: Store) -> None:

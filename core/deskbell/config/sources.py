@@ -42,6 +42,7 @@ def decode_sources(entries: Sequence[SourceEntry], scope: Scope) -> Vocabulary:
             tokens=_tokens(entry, path, scope),
             signing_secrets=_signing_secrets(entry.signing_secret or (), (*path, "signing_secret"), scope),
             variables=_variables(entry.variables or (), (*path, "variables"), scope),
+            token_key="token" if entry.token_file is None else "token_file",
         )
     note_repeated(named, "source", scope.findings)
     return Vocabulary(sources=sources, adapters=scope.adapters, complete=complete)

@@ -51,6 +51,9 @@ _SUCCESSES = (
     "SELECT d.webhook, a.started_at, max(a.id) FROM attempt a CROSS JOIN delivery d ON d.id = a.delivery"
     f" WHERE a.id BETWEEN ? AND ? AND a.outcome = '{Delivered.__name__}' GROUP BY d.webhook"
 )
+_EVENTS = "SELECT source, received_at, action, ticket, max(seq) FROM event WHERE seq BETWEEN ? AND ? GROUP BY source"
+_NEWEST_EVENT = "SELECT max(seq) FROM event WHERE seq < ?"
+_STORED_AT = "SELECT received_at FROM event WHERE seq >= ? ORDER BY seq LIMIT 1"
 _CAME_AT = "SELECT e.received_at FROM delivery d JOIN event e ON e.seq = d.event WHERE d.id >= ? ORDER BY d.id LIMIT 1"
 _TRIED_AT = "SELECT started_at FROM attempt WHERE id >= ? ORDER BY id LIMIT 1"
 
@@ -90,6 +93,24 @@ class Successes:
     """
 
     at: Mapping[str, datetime] = field(default_factory=dict)
+    searched_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """An event as an owner remembers it."""
+
+    at: datetime
+    action: str
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The newest event of each source, by its name; of one that is not there, none came since ``searched_since``, or
+    none is stored any more where that is None."""
+
+    events: Mapping[str, Heard] = field(default_factory=dict)
     searched_since: datetime | None = None
 
 
@@ -158,6 +179,19 @@ def find_successes(path: Path, webhooks: Collection[str], *, patience: float = P
             if at.keys() >= set(webhooks):
                 return Successes(at)
         return Successes(at, _time(connection, _TRIED_AT, slices.until))
+
+
+def find_latest(path: Path, sources: Collection[str], *, patience: float = PATIENCE) -> Latest:
+    """The newest event of each of ``sources``. Like ``find_page``, it goes to a thread."""
+    events = dict[str, Heard]()
+    with look(path) as connection:
+        slices = Slices(lambda before: read_one(connection, _NEWEST_EVENT, before), patience)
+        for bounds in slices.back_from(NEWEST):
+            for source, received_at, action, ticket, _ in connection.execute(_EVENTS, bounds):
+                events.setdefault(source, Heard(datetime.fromtimestamp(received_at, UTC), action, ticket))
+            if events.keys() >= set(sources):
+                return Latest(events)
+        return Latest(events, _time(connection, _STORED_AT, slices.until))
 
 
 def _newest_by(connection: sqlite3.Connection, wanted: Filter) -> Callable[[int], int | None]:

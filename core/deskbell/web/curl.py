@@ -1,4 +1,4 @@
-"""A request as a line for a shell: what a person can paste, change and send again. No secret is in it."""
+"""A request as a line for a shell: what a person can paste, change and send. No secret is in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deskbell.transport import Payload
 LONGEST_ARGUMENT = 100_000
 """Bytes. Linux takes 128 KiB in one argument (MAX_ARG_STRLEN, https://man7.org/linux/man-pages/man2/execve.2.html);
 what is longer is piped: ``printf`` is the shell's own."""
-URL_VARIABLE = "WEBHOOK_URL"
+URL_VARIABLE, TOKEN_VARIABLE = "WEBHOOK_URL", "TOKEN"
 _JSON = {"content-type": "application/json"}
 _TELLING_NOTHING = frozenset({"accept", "content-type", "user-agent"})
 """The headers that are shown. Any other may be, or be made from, a secret."""
@@ -30,8 +30,19 @@ def curl(payload: Payload, headers: Mapping[str, str], *, comments: Iterable[str
 
     The body is what ``SendContext.post`` sends, byte for byte; ``headers`` are those on top of its own.
     """
+    return _post(f'"${URL_VARIABLE}"', _header_words(headers), payload, comments)
+
+
+def curl_event(url: str, body: Payload, *, comments: Iterable[str]) -> str:
+    """A POST of an event to the source at ``url``, with ``$TOKEN``."""
+    authorization = f'"Authorization: Bearer ${TOKEN_VARIABLE}"'
+    return _post(shlex.quote(url), [authorization, *_header_words({})], body, comments)
+
+
+def _post(url: str, headers: Iterable[str], payload: Payload, comments: Iterable[str]) -> str:
+    """``url`` and ``headers`` are words of the shell already."""
     body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    lines = [f'curl -X POST "${URL_VARIABLE}"', *(f"-H {each}" for each in _header_words(headers))]
+    lines = [f"curl -X POST {url}", *(f"-H {each}" for each in headers)]
     if len(body.encode()) <= LONGEST_ARGUMENT:
         command = " \\\n  ".join([*lines, f"--data-raw {shlex.quote(body)}"])
     else:

@@ -11,16 +11,15 @@ from datetime import datetime
 from aiohttp import web
 
 from deskbell.delivery import State, may_replay
-from deskbell.log import SHORTEST_PROTECTED
 from deskbell.preview import Preview, picture, preview
 from deskbell.routing import priority_level
-from deskbell.secret import MASK, secret_parts
 from deskbell.settings import Config, Webhook
 from deskbell.store.looking import Detail, Try, find_delivery
 from deskbell.transport import Payload
 
 from .aside import aside
 from .curl import URL_VARIABLE, curl, variables
+from .masking import masked
 from .sought import number
 from .told import Told
 from .visit import Route, Visit
@@ -60,7 +59,7 @@ async def get_delivery(visit: Visit) -> web.Response:
         message=message,
         curl=_curl(visit.words, detail, message),
         event=_event(visit.words, config, detail),
-        body=_masked(config, detail.body),
+        body=masked(config, detail.body),
         replayable=may_replay(detail.delivery.state),
         live=detail.delivery.state in (State.READY, State.SENDING, State.HELD),
     )
@@ -136,7 +135,7 @@ def _curl(words: Words, detail: Detail, message: Message) -> str:
 
 def _event(words: Words, config: Config, detail: Detail) -> dict[str, str]:
     """The event's variables, as they were sent, but for secrets of ours; and what they mean in the reader's words."""
-    told = {name: _masked(config, value) for name, value in detail.event.variables.items()}
+    told = {name: masked(config, value) for name, value in detail.event.variables.items()}
     if priority := told.get("priority", "").strip():
         meant = words.named("priority", priority_level(priority, config.priorities))
         told["priority"] = meant if meant.casefold() == priority.casefold() else f"{meant} ({priority})"
@@ -152,14 +151,6 @@ def _time(words: Words, sent: str) -> str:
         return words.time(at if at.tzinfo else at.replace(tzinfo=words.timezone))
     except (ValueError, OverflowError):
         return sent
-
-
-def _masked(config: Config, text: str) -> str:
-    """What a sender wrote is shown, but not the secrets of this config that are in it."""
-    parts = {part for secret in config.secrets for part in secret_parts(secret.reveal())}
-    for part in sorted(parts, key=len, reverse=True):  # the whole before its parts
-        text = text.replace(part, MASK) if len(part) >= SHORTEST_PROTECTED else text
-    return text
 
 
 ROUTES = (

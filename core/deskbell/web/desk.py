@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deskbell.arrivals import Arrivals
 from deskbell.config import ReadConfig
 from deskbell.dispatcher import Dispatcher
 from deskbell.fake import FakeService
@@ -34,7 +35,8 @@ class Desk:
     """The service behind the pages.
 
     ``config`` is the one in force, ``read_config`` decodes another as ``deskbell check`` does. ``troubles`` says what an
-    operator should know, by what it concerns. ``fresh_tokens`` were made for this start alone, by source.
+    operator should know, by what it concerns. ``fresh_tokens`` were made for this start alone, by source. ``arrivals`` is
+    what came to each source; under an empty name, what named none.
     """
 
     config: Callable[[], Config]
@@ -48,4 +50,5 @@ class Desk:
     troubles: Callable[[], Mapping[str, str]]
     channels: Callable[[], Sequence[Channel]]
     fresh_tokens: Mapping[str, Secret]
+    arrivals: Mapping[str, Arrivals]
     live: Live

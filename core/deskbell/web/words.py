@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from deskbell.event import Action, action_named
 from deskbell.languages import LANGUAGES, accepted_language, catalogue, text
 
 LANGUAGE_COOKIE = "deskbell_language"
+_UNITS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
 
 
 def language_of(request: web.Request) -> str:
@@ -50,6 +51,12 @@ class Words:
         if seconds is None:
             return ""
         return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+    def span(self, span: timedelta) -> str:
+        """A longer one, roughly, in the largest unit of which it has two: ``3 days``, ``47 hours``, ``90 s``."""
+        unit = next((unit for unit, one in _UNITS.items() if span >= 2 * one), "seconds")
+        count = span // _UNITS.get(unit, timedelta(seconds=1))
+        return self.say(f"page.span.{unit}", count=max(count, 0))
 
     @property
     def _known(self) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from deskbell import (
 )
 
 from .labels import PRIORITIES
+from .pasting import SETUP
 from .sample import PAYLOADS
 
 _TICKET_ACTIONS = {
@@ -65,6 +66,7 @@ class ClientXCMS(Source):
     actions = (*_TICKET_ACTIONS.values(), *_OWN_ACTIONS)
     variables: ClassVar[Mapping[str, str]] = _ADDED
     priorities: ClassVar[Mapping[str, str]] = PRIORITIES
+    setup: ClassVar[Mapping[str, str]] = SETUP
 
     def parse(self, request: EventRequest) -> TicketEvent:
         """The event. An action that is not known here keeps its own word: a newer CMS may have more of them."""
