@@ -306,6 +306,7 @@ def _standing(core: Core, last: Reloaded) -> Standing:
         store_ok=not core.store.trouble,
         config_ok=last.ok,
         blocked_seconds=core.watchdog.blocked_seconds,
+        refused_connections=core.client.refused,
     )
 
 

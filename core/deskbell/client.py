@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import socket
@@ -45,6 +46,8 @@ _NOTHING_SENT = (
     ValueError,
 )
 """Of all that goes wrong, what does so before a byte of the request is out."""
+
+_log = logging.getLogger(__name__)
 
 _Infos = list[tuple[Any, ...]]
 """What ``socket.getaddrinfo`` finds."""
@@ -110,7 +113,8 @@ class Client:
 
     ``timeout`` (seconds) is for one whole request, from the name's lookup to the last byte of the answer; the times
     to connect are shares of it. ``resolver`` looks names up; whatever it answers, the egress policy decides.
-    ``tls`` says whom to trust (default: whom the system trusts).
+    ``tls`` says whom to trust (default: whom the system trusts). ``refused`` counts the connections that the policy
+    refused.
     """
 
     def __init__(
@@ -121,6 +125,7 @@ class Client:
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.refused = 0
         self._egress = egress
         self._resolver = resolver or Resolver()
         self._tls = tls
@@ -171,7 +176,7 @@ class Client:
         try:
             async with self._session.request(
                 method,
-                URL(url, encoded=True),
+                _of_the_web(url),
                 data=body,
                 headers={"Accept-Encoding": "identity", **headers},
                 allow_redirects=False,
@@ -189,11 +194,21 @@ class Client:
 
     def _guarded_socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
-        if reason := self._egress.refusal(str(address[0]), int(address[1])):
-            raise RefusedAddressError(reason)
+        if refusal := self._egress.refusal(str(address[0]), int(address[1])):
+            self.refused += 1
+            _log.warning("no connection to %s port %d: %s", address[0], address[1], refusal)
+            raise RefusedAddressError(refusal)
         guarded = socket.socket(family=family, type=kind, proto=protocol)
         guarded.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
         return guarded
+
+
+def _of_the_web(url: str) -> URL:
+    """aiohttp takes other schemes, too (``ws``, ``unix``, none at all), and stumbles over some."""
+    read = URL(url, encoded=True)
+    if read.scheme not in ("http", "https") or not read.host:
+        raise ValueError("no URL of the web")
+    return read
 
 
 def _why_not_sent(error: Exception, timeout: aiohttp.ClientTimeout) -> str:

@@ -37,7 +37,7 @@ class Standing:
 
     ``backlog`` by webhook, those that left the config among them. ``webhooks``: how each active one fares.
     ``services``: whether each takes nothing for a while. ``blocked_seconds``: how long the event loop stood still so
-    far.
+    far. ``refused_connections``: how many the egress policy refused.
     """
 
     at: datetime
@@ -47,6 +47,7 @@ class Standing:
     store_ok: bool
     config_ok: bool
     blocked_seconds: float
+    refused_connections: int
 
 
 class Metrics:
@@ -172,6 +173,11 @@ class _Gauges:
             "deskbell_loop_blocked_seconds",
             "How long one call held everything up.",
             value=seen.blocked_seconds,
+        )
+        yield CounterMetricFamily(
+            "deskbell_egress_refused",
+            "Connections that were not made: the address is not public, and egress.allow does not list it.",
+            value=seen.refused_connections,
         )
 
 

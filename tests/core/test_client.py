@@ -275,6 +275,7 @@ class TestFailure:
     @pytest.mark.parametrize(
         "url",
         ["", TOKEN, "http://", f"http://[::1/{TOKEN}", f"ftp://127.0.0.1/{TOKEN}", f"demo:{TOKEN}",
+         f"ws://127.0.0.1/{TOKEN}", f"//127.0.0.1/{TOKEN}", f"unix:/{TOKEN}",
          f"http://127.0.0.1:99999/{TOKEN}", f"http://a..b/{TOKEN}", f"http://{'x' * 70}.org/{TOKEN}"],
     )  # fmt: skip
     async def test_url_that_is_none_is_a_send_error_that_does_not_repeat_it(self, url: str) -> None:

@@ -47,6 +47,7 @@ fc00:: fc00::1 fd00::1 fd00:ec2::254 fdff:ffff::1
 fe80:: fe80::1 fe80::1%eth0 febf::1
 fec0:: fec0::1 feff::1
 ff00:: ff01::1 ff02::1 ff05::2 ff0e::1
+::ffff:0:127.0.0.1 ::ffff:0:a9fe:a9fe ::1:0:0:1 64:ff9b:2::1 1::1 200::1 400::1 1fff:ffff::1 4000::1 8000::1 e000::1
 """)
 
 ALLOWED = listed("""

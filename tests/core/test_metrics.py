@@ -54,6 +54,7 @@ STANDING = Standing(
     store_ok=True,
     config_ok=True,
     blocked_seconds=1.5,
+    refused_connections=4,
 )
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -217,6 +218,7 @@ def test_gauges_show_how_each_webhook_stands() -> None:
         "deskbell_service_closed": {"discord": 1, "slack": 0},
         "deskbell_store_ok": {"": 1},
         "deskbell_loop_blocked_seconds_total": {"": 1.5},
+        "deskbell_egress_refused_total": {"": 4},
     }
     assert {name: gauges(found, name) for name in of_active} == of_active
 
