@@ -178,7 +178,9 @@ async def serving(
             receiver.listen_to(sources)
             fresh.update(made)
 
-        reloader = Reloader(lambda: read_config(config.path), current=lambda: core.config, apply=apply)
+        reloader = Reloader(
+            lambda: read_config(config.path), current=lambda: core.config, apply=apply, clock=now
+        )
         control = Control(lambda: core.config, core.intake, core.dispatcher, reloader.reload)
         await stack.enter_async_context(control_site(control, config.store))
         metrics.watch(lambda: _standing(core, reloader.last))
@@ -211,6 +213,7 @@ def _desk(
         channels=core.played.channels,
         fresh_tokens=fresh,
         arrivals=receiver.arrivals,
+        started_at=now(),
         live=core.live,
     )
 

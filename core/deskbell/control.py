@@ -88,7 +88,8 @@ class Control:
         return web.json_response({"ids": replayed.ids, "refused": replayed.refused})
 
     async def _reload_config(self, _request: web.Request) -> web.Response:
-        return web.json_response(asdict(await self._reload()))
+        done = await self._reload()
+        return web.json_response({"ok": done.ok, "report": done.report, "restart": done.restart})
 
     def _webhook(self, name: str) -> Webhook | None:
         return next((webhook for webhook in self._config().active_webhooks if webhook.name == name), None)

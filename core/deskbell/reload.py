@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from .config import Loaded, report
 from .errors import DeskbellError
@@ -16,11 +17,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What became of it. ``report`` is what ``deskbell check`` prints; ``restart`` names what only a restart changes."""
+    """What became of it. ``report`` is what ``deskbell check`` prints; ``restart`` names what only a restart changes.
+
+    ``at``: when; None where nothing was loaded anew since the start.
+    """
 
     ok: bool
     report: str = ""
     restart: tuple[str, ...] = ()
+    at: datetime | None = None
 
 
 class Reloader:
@@ -35,17 +40,19 @@ class Reloader:
         *,
         current: Callable[[], Config],
         apply: Callable[[Config], Awaitable[None]],
+        clock: Callable[[], datetime],
     ) -> None:
         self._load = load
         self._current = current
         self._apply = apply
+        self._clock = clock
         self._turn = asyncio.Lock()
         self.last = Reloaded(ok=True)
 
     async def reload(self) -> Reloaded:
         """Never raises for what is in the file."""
         async with self._turn:
-            self.last = await self._reload()
+            self.last = replace(await self._reload(), at=self._clock())
         return self.last
 
     async def _reload(self) -> Reloaded:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.faults.disks import MIB, Disk, fullness, may_mount, small_disk
 
-from deskbell.store.space import Space
+from deskbell.store.space import Space, size_of
 
 needs_mounts = pytest.mark.skipif(
     not may_mount(), reason="file systems cannot be mounted here: that takes root"
@@ -74,3 +74,12 @@ def test_on_a_large_disk_64_mib_are_enough(tmp_path: Path, left: int, *, is_shor
 def test_a_folder_that_cannot_be_looked_at_is_not_called_short(tmp_path: Path) -> None:
     """Writing will tell."""
     assert Space(tmp_path / "missing" / "deskbell.db").short() == ""
+
+
+def test_the_size_counts_what_is_not_yet_in_the_main_file(tmp_path: Path) -> None:
+    path = tmp_path / "deskbell.db"
+    assert size_of(path) == 0
+    path.write_bytes(bytes(4096))
+    (tmp_path / "deskbell.db-wal").write_bytes(bytes(1000))
+    (tmp_path / "other.db").write_bytes(bytes(10_000))
+    assert size_of(path) == 5096

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +18,8 @@ from .told import Told
 from .visit import Route, Visit, local
 
 ON_A_PAGE = 50
+_OF_ALL = ("store", "queue", "config")
+"""The troubles that are not those of one webhook or service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,19 @@ async def get_deliveries(visit: Visit) -> web.Response:
         actions=_actions(desk, sought),
         states=tuple(State),
         replayable=_may_replay(desk, sought, page),
-        held_up=list(held_up(desk)),
-        services=desk.dispatcher.services(),
-        orphans=_orphans(desk),
-        ailing=[what for what in desk.troubles() if what in ("store", "queue", "config")],
+        **hindrances(desk),
     )
+
+
+def hindrances(desk: Desk) -> dict[str, Any]:
+    """What ``held_up.html`` tells: whatever holds anything up, or keeps events out."""
+    troubles = desk.troubles()
+    return {
+        "held_up": held_up(desk),
+        "services": desk.dispatcher.services(),
+        "orphans": _orphans(desk),
+        "ailing": {what: troubles[what] for what in _OF_ALL if what in troubles},
+    }
 
 
 def held_up(desk: Desk) -> list[HeldUp]:

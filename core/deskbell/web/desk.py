@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from deskbell.arrivals import Arrivals
@@ -51,4 +52,5 @@ class Desk:
     channels: Callable[[], Sequence[Channel]]
     fresh_tokens: Mapping[str, Secret]
     arrivals: Mapping[str, Arrivals]
+    started_at: datetime
     live: Live

@@ -13,6 +13,7 @@ from deskbell.event import Action, action_named
 from deskbell.languages import LANGUAGES, accepted_language, catalogue, text
 
 LANGUAGE_COOKIE = "deskbell_language"
+_MEBIBYTE, _GIBIBYTE = 1024**2, 1024**3
 _UNITS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
 
 
@@ -57,6 +58,11 @@ class Words:
         unit = next((unit for unit, one in _UNITS.items() if span >= 2 * one), "seconds")
         count = span // _UNITS.get(unit, timedelta(seconds=1))
         return self.say(f"page.span.{unit}", count=max(count, 0))
+
+    def size(self, size: float) -> str:
+        """Bytes, as ``df -h`` has them."""
+        large = size >= _GIBIBYTE
+        return f"{size / _GIBIBYTE:.1f} GiB" if large else f"{size / _MEBIBYTE:.1f} MiB"
 
     @property
     def _known(self) -> Mapping[str, str]:
