@@ -42,7 +42,7 @@ def test_what_the_recipe_copies_is_enough_to_build_the_wheel(tmp_path: Path) -> 
             continue
         for source in sources:
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-            copy(ROOT / source, tmp_path / (target if (ROOT / source).is_dir() else source))
+            copy(ROOT / source, tmp_path / (target if (ROOT / source).is_dir() else Path(source).name))
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "wheels")]
     built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
