@@ -149,7 +149,8 @@ class _Ticket:
 
     async def run(self) -> None:
         plan, seq = self._load.plan, 0
-        await self._load.pause(self._random.uniform(0, plan.within))
+        # By a chance of its own: a draw more would make other events of every seed.
+        await self._load.pause(random.Random(f"{self._name} begins").uniform(0, plan.within))
         while await self._load.pause(
             self._random.expovariate(plan.rate / plan.tickets) if plan.rate else 0
         ) and (not plan.each or seq < plan.each):
