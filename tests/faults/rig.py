@@ -193,10 +193,14 @@ class Rig:
         )
 
     def drain(self, seconds: float = 60.0) -> None:
-        """Wait until nothing is waiting any more but what may."""
+        """Wait until it is drained."""
+        self.wait_until(self.is_drained, seconds)
+
+    def is_drained(self) -> bool:
+        """Whether nothing is waiting any more but what may."""
         query = "SELECT DISTINCT webhook FROM delivery WHERE state IN ('ready', 'sending', 'held')"
         may_wait = {(name,) for name, hook in self.hooks.items() if hook.may_wait}
-        self.wait_until(lambda: may_wait.issuperset(self.ask(query)), seconds)
+        return may_wait.issuperset(self.ask(query))
 
     def wait_until(self, true: Callable[[], object], seconds: float = 20.0) -> None:
         """What is watched is another process's: nobody tells when it changes."""

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from tests.faults.crash import Run, hooks
 from tests.faults.disks import MIB, Disk, fullness, injected, is_dead, small_disk
+from tests.faults.load import Load
 from tests.faults.oracle import Judgement
 from tests.faults.recorder import Manner
 from tests.faults.rig import SERVE, Rig
@@ -41,20 +42,39 @@ _ROOMY = 512 * MIB
 KEPT = 64 * MIB
 """Bytes of a large disk that are kept for outcomes."""
 _QUICK = Manner(latency=0.02)
+_ROUNDS = 3
+"""How often the events are sent until the call is met."""
 
 
-def syscall_kills(folder: Path, *, events: int = 20, share: float = 1.0, seed: int) -> Run:
-    """Kill -9 at the k-th call of each kind that ``events`` events take, for ``share`` of all k; then the rest."""
+def syscall_kills(folder: Path, *, events: int = 20, of_each: int | None = None, seed: int) -> Run:
+    """Kill -9 at the k-th call of each kind that ``events`` events take, for ``of_each`` or all k; then the rest.
+
+    ``of_each`` is a number and no share: how many calls there are depends on how many deliveries share a commit.
+    """
     with Rig(folder, hooks(2, _QUICK), seed=seed) as rig:
         rig.serve()
         counts = _count_calls(rig, events)
-        places = [(call, number) for call, count in counts.items() for number in range(1, count + 1)]
-        chosen = sorted(random.Random(seed).sample(places, max(1, round(share * len(places)))))
+        chosen = _choose(counts, of_each, random.Random(seed))
         met = sum(_kill_at(rig, call, number, events) for call, number in chosen)
         judgement = _finish(rig)
     return Run(
-        judgement, rig.starts, figures={"places": len(places), "kills": len(chosen), "met": met, **counts}
+        judgement,
+        rig.starts,
+        figures={"places": sum(counts.values()), "kills": len(chosen), "met": met, **counts},
     )
+
+
+def _choose(
+    counts: Mapping[str, int], of_each: int | None, chance: random.Random
+) -> Sequence[tuple[str, int]]:
+    """So many of each kind, for each makes something else true; all of a kind of which there are fewer."""
+    return [
+        (call, number)
+        for call, count in counts.items()
+        for number in sorted(
+            chance.sample(range(1, count + 1), count if of_each is None else min(of_each, count))
+        )
+    ]
 
 
 def _count_calls(rig: Rig, events: int) -> Mapping[str, int]:
@@ -62,28 +82,35 @@ def _count_calls(rig: Rig, events: int) -> Mapping[str, int]:
     assert rig.served
     log = rig.folder / "calls.txt"
     with injected(rig.served.process.pid, f"trace={','.join(CALLS)}", log=log):
-        _send(rig, events)
+        _send(rig, events).join()
         rig.drain()
     found = Counter(re.findall(r"^(\d+) +(\w+)\(", log.read_text("utf-8", "replace"), re.MULTILINE))
     return {call: max(count for (_, name), count in found.items() if name == call) for call in CALLS}
 
 
-def _send(rig: Rig, events: int) -> None:
-    rig.post(rate=None, tickets=2, each=events // 2).join()
+def _send(rig: Rig, events: int) -> Load:
+    """Each has a department that some webhook asks for, so that two webhooks get it, whatever the seed."""
+    asked = [hook.department for hook in rig.hooks.values() if hook.department]
+    return rig.post(rate=None, tickets=2, each=events // 2, departments=asked)
 
 
 def _kill_at(rig: Rig, call: str, number: int, events: int) -> bool:
-    """True when the process came to that call."""
+    """True when the process came to that call. It may take more events than were counted: commits are shared."""
     assert rig.served
-    process = rig.served.process
-    with injected(process.pid, f"trace={call}", f"inject={call}:signal=KILL:when={number}"):
-        load = rig.post(rate=None, tickets=2, each=events // 2)
-        rig.wait_until(lambda: is_dead(process.pid) or not load.is_alive())
-        met = is_dead(process.pid)
+    process = rig.served.process.pid
+    with injected(process, f"trace={call}", f"inject={call}:signal=KILL:when={number}"):
+        met = any(_dies_of(rig, process, events) for _ in range(_ROUNDS))
     rig.kill()
     rig.serve()
-    load.join()
+    rig.wait_until(lambda: rig.load and not rig.load.is_alive())
     return met
+
+
+def _dies_of(rig: Rig, process: int, events: int) -> bool:
+    """Whether it is dead before they are all settled: most calls come after the last answer."""
+    load = _send(rig, events)
+    rig.wait_until(lambda: is_dead(process) or (not load.is_alive() and rig.is_drained()))
+    return is_dead(process)
 
 
 def _finish(rig: Rig) -> Judgement:
