@@ -16,16 +16,20 @@ from .checks import NotApplicable, NotMet
 
 _PLUGIN_FILE = "deskbell_plugin_file_"
 """How the module of a file of ``plugins_dir`` begins."""
+_TRIES = 3
 _SCRIPT = """
 import sys
 names, path, *sys.path[:] = sys.argv[1:]
-import asyncio, gc, json, threading, time
+import time
+began = time.process_time()
+import asyncio, gc, json, threading
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 import deskbell
 for name in deskbell.__all__:
     getattr(deskbell, name)
 import deskbell.testing.stage  # what a running deskbell has imported anyway: aiohttp, pluggy, …
+own = time.process_time() - began
 told, before = [], threading.active_count()
 quiet = ("socket.", "subprocess.Popen", "os.system")
 def listen(event, args):
@@ -47,17 +51,26 @@ gc.collect()
 if any(isinstance(each, asyncio.AbstractEventLoop) and not each.is_closed() for each in gc.get_objects()):
     told.append("makes an event loop")
 sys.stderr.flush()
-print("\\n" + json.dumps([told, seconds]))
+print("\\n" + json.dumps([told, seconds, own]))
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """``did``: what it should not have; ``seconds`` of the processor; ``error``: why it cannot be imported."""
+    """``did``: what it should not have; ``error``: why it cannot be imported.
+
+    ``seconds``: what it took of the processor; ``own``: what deskbell itself took, in the same process just before.
+    """
 
     did: tuple[str, ...] = ()
     seconds: float = 0.0
+    own: float = 1.0
     error: str = ""
+
+    @property
+    def share(self) -> float:
+        """How long it took, measured by deskbell itself: seconds alone would say how slow the machine is."""
+        return self.seconds / self.own
 
 
 @lru_cache(maxsize=8)
@@ -70,10 +83,10 @@ def import_report(modules: tuple[str, ...], path: str = "") -> ImportReport:
     *printed, last = done.stdout.splitlines() or [""]
     if done.returncode:
         return ImportReport(error=(done.stderr.strip().splitlines() or ["it ended the process"])[-1])
-    told, seconds = json.loads(last)
+    told, seconds, own = json.loads(last)
     if "".join(printed).strip() or done.stderr.strip():
         told.append("prints")
-    return ImportReport(tuple(dict.fromkeys(told)), seconds)
+    return ImportReport(tuple(dict.fromkeys(told)), seconds, own)
 
 
 def report_on(offered: type) -> ImportReport:
@@ -83,6 +96,20 @@ def report_on(offered: type) -> ImportReport:
     if report.error:
         raise NotMet(f"importing {package_of(offered)} in a fresh process fails: {report.error}")
     return report
+
+
+def quickest_report_on(offered: type, *, enough: float) -> ImportReport:
+    """Of a few tries the one with the least share; none is made after one with no more than ``enough``.
+
+    The first time Python may have compiled the plugin, and at any time the machine may have been busy.
+    """
+    best = report_on(offered)
+    for _ in range(_TRIES - 1):
+        if best.share <= enough:
+            break
+        import_report.cache_clear()
+        best = min(best, report_on(offered), key=lambda report: report.share)
+    return best
 
 
 def path_of_file(offered: type) -> str:
