@@ -28,7 +28,10 @@ LEVELS: dict[int, set[str]] = {
         "problem", "store", "supervisor", "trace", "watchdog",
     },
     4: {"dispatcher", "edit", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
-    5: {"app", "cli", "control", "preview", "reload", "scaffold", "starter", "testing", "trial", "web", "__main__"},
+    5: {
+        "app", "cli", "control", "played", "preview", "reload", "scaffold", "starter", "testing", "trial", "web",
+        "__main__",
+    },
 }  # fmt: skip
 LEVEL_OF = {module: level for level, modules in LEVELS.items() for module in modules}
 SAME_LEVEL_ALLOWED = {

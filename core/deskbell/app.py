@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,25 +19,26 @@ from .client import Client
 from .config import ReadConfig
 from .control import Control, control_site
 from .dispatcher import STOP_GRACE, Dispatcher
-from .egress import EgressPolicy
 from .errors import ConfigError
 from .intake import Intake
 from .lane import Engine
 from .metrics import Metrics, Standing
+from .played import LOOPBACK, Played
 from .plugins import Plugins
 from .receiver import Receiver, not_found
 from .reload import Reloaded, Reloader
+from .routing import webhooks_for
+from .samples import Sample
 from .secret import Secret
 from .sender import Sender
 from .settings import Config, SourceSettings, Webhook, is_loopback
-from .store import Store, open_store
+from .store import Added, Store, open_store
 from .upkeep import Upkeep
 from .watchdog import Watchdog
-from .web.desk import Channel, Desk
+from .web.desk import Desk
 from .web.live import Live
 from .web.site import add_pages
 
-LOOPBACK = "127.0.0.1"
 _KEEP_ALIVE = 15.0
 _READING_GRACE = 5.0
 """Seconds that requests in progress have at a stop; with the dispatcher's grace it stays within 25."""
@@ -72,18 +73,25 @@ class Core:
         await self.upkeep.measure()  # pages show at once what is held, or free again
         self.live.ring()
 
+    async def play(self, sample: Sample) -> Added:
+        """Take an event for the channels played here, and for no others that its action would reach."""
+        demo = [webhook for webhook in self.config.active_webhooks if webhook.demo]
+        webhooks = webhooks_for(sample.event_at(now()), demo, self.config.priorities)
+        return await self.intake.accept(sample.event, sample.raw, source=sample.source, only=webhooks)
+
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """Where ``serve`` listens, and the tokens made for this start alone, by source.
 
-    ``failure`` resolves, with the reason, when the process must end.
+    ``failure`` resolves, with the reason, when the process must end. ``play`` takes an event for demo channels alone.
     """
 
     address: str
     fresh_tokens: Mapping[str, Secret]
     failure: asyncio.Future[str]
     reload: Callable[[], Awaitable[Reloaded]]
+    play: Callable[[Sample], Awaitable[Added]]
 
 
 def now() -> datetime:
@@ -101,7 +109,7 @@ async def running_core(
         stack.push_async_callback(store.close)
         watchdog = stack.enter_context(Watchdog())
         live = Live()
-        played = Played(stack)
+        played = Played(lambda app: _listen(app, LOOPBACK, 0, stack))
         await played.play(config.webhooks)
         client = await stack.enter_async_context(Client(played.egress(config)))
         sender = Sender(client.request, timezone=config.timezone, date_format=config.date_format, clock=now)
@@ -116,6 +124,7 @@ async def running_core(
             ),
             locate=played.url,
         )
+        dispatcher.watch(played.note)
         await dispatcher.start(wake)
         stack.push_async_callback(_stop, dispatcher, store)
         upkeep = Upkeep(store, retention=config.retention, clock=now)
@@ -189,7 +198,7 @@ async def serving(
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await _listen(app, config.host, config.port, stack)
         host = f"[{config.host}]" if ":" in config.host else config.host
-        yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload)
+        yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload, core.play)
 
 
 def _desk(
@@ -211,6 +220,7 @@ def _desk(
         backlog=lambda: core.upkeep.backlog,
         troubles=lambda: _troubles(core, reloader.last),
         channels=core.played.channels,
+        play=core.play,
         fresh_tokens=fresh,
         arrivals=receiver.arrivals,
         started_at=now(),
@@ -237,46 +247,6 @@ def _with_tokens(
         fresh[name] = known.get(name) or Secret(secrets.token_urlsafe(24))
         sources[name] = replace(source, tokens=(fresh[name],))
     return sources, fresh
-
-
-class Played:
-    """The demo channels: each runs on a loopback port of its own until ``stack`` unwinds."""
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
-        self._channels = dict[str, Channel]()
-        self._places = dict[str, tuple[str, int]]()
-
-    async def play(self, webhooks: Iterable[Webhook]) -> None:
-        """Those of ``webhooks``: what runs already goes on, and keeps its messages."""
-        names = dict[str, list[str]]()
-        for webhook in webhooks:
-            if webhook.demo and await self._runs(webhook):
-                names.setdefault(webhook.destination, []).append(webhook.name)
-        for destination, channel in self._channels.items():
-            self._channels[destination] = replace(channel, webhooks=tuple(names.get(destination, ())))
-
-    async def _runs(self, webhook: Webhook) -> bool:
-        if webhook.destination not in self._channels and (fake := webhook.transport.fake()):
-            port = await _listen(fake.app(), LOOPBACK, 0, self._stack)
-            self._places[webhook.destination] = (LOOPBACK, port)
-            self._channels[webhook.destination] = Channel(webhook.transport, fake, ())
-        return webhook.destination in self._channels
-
-    def channels(self) -> Sequence[Channel]:
-        """Those that some webhook posts to."""
-        return [channel for channel in self._channels.values() if channel.webhooks]
-
-    def egress(self, config: Config) -> EgressPolicy:
-        """The config's own policy, which lets these through as well."""
-        return replace(config.egress, own_channels=frozenset(self._places.values()))
-
-    def url(self, webhook: Webhook) -> Secret:
-        """Where to post to: the webhook's own URL, or the channel that is played here."""
-        if channel := self._channels.get(webhook.destination):
-            host, port = self._places[webhook.destination]
-            return Secret(f"http://{host}:{port}{channel.fake.path}")
-        return webhook.url
 
 
 async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:

@@ -55,12 +55,12 @@ class Intake:
         *,
         source: str,
         key: str | None = None,
-        only: Webhook | None = None,
+        only: Sequence[Webhook] | None = None,
     ) -> Added:
         """Store ``event`` for the webhooks it matches.
 
-        ``only`` names one, and skips the routing: a trial (``send``). It neither uses nor changes what is known of
-        a ticket, which may be a customer's.
+        ``only`` names them, and skips the routing: a trial (``send``), a play. It neither uses nor changes what is
+        known of a ticket, which may be a customer's.
 
         Returns after the commit. ``KeyReusedError``, ``StoreBusyError`` and ``StoreError`` as the store says.
         Events of one ticket are stored in the order in which they were handed in.
@@ -75,8 +75,8 @@ class Intake:
             source=source,
             received_at=self._clock(),
         )
-        if only:
-            return await self._add(event, raw, (only,), key, None)
+        if only is not None:
+            return await self._add(event, raw, only, key, None)
         event, news = await self._memory.complete(event, perhaps_known=key is not None)
         webhooks = webhooks_for(event, self._webhooks, self._priorities)
         return await self._add(event, raw, webhooks, key, news)

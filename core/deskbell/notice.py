@@ -32,13 +32,17 @@ def clean(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How one text came out, for previews: its size against the limit, and what happened to the values."""
+    """How one text came out, for previews: its size against the limit, and what happened to the values.
+
+    ``cut``: the variables that were shortened. ``defused``: those that hold the service's own marks, each with the words
+    in which they stand, as far as a word by itself is one.
+    """
 
     text: str
     size: int
     limit: int
     cut: tuple[str, ...]
-    defused: tuple[str, ...]
+    defused: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +106,19 @@ class Notice:
         )
 
     def _rendering(self, fitted: Fitted, escape: Escape, limit: int, measure: Measure) -> Rendering:
-        defused = tuple(
-            name
+        escaped = {
+            name: self.values.get(name, "")
             for slot in self.template.slots
             for name in slot.names
-            if not slot.link
-            and not slot.inside_url
-            and escape(self.values.get(name, "")) != self.values.get(name, "")
-        )
-        return Rendering(fitted.text, measure(fitted.text), limit, fitted.cut, tuple(dict.fromkeys(defused)))
+            if not slot.link and not slot.inside_url
+        }
+        defused = {name: _marked(value, escape) for name, value in escaped.items() if escape(value) != value}
+        return Rendering(fitted.text, measure(fitted.text), limit, fitted.cut, defused)
+
+
+def _marked(value: str, escape: Escape) -> tuple[str, ...]:
+    """The words of ``value`` that are no plain text in the service's markup, each once."""
+    return tuple(word for word in dict.fromkeys(value.split()) if escape(word) != word)
 
 
 def _shown(event: TicketEvent, template: Template, timezone: tzinfo, date_format: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -32,9 +32,9 @@ class Preview:
         return tuple(dict.fromkeys(name for each in self.renderings for name in each.cut))
 
     @property
-    def defused(self) -> tuple[str, ...]:
-        """The variables that hold the service's own marks; its readers see them as plain text."""
-        return tuple(dict.fromkeys(name for each in self.renderings for name in each.defused))
+    def defused(self) -> Mapping[str, Sequence[str]]:
+        """The variables that hold the service's own marks, and where: its readers see them as plain text."""
+        return {name: words for each in self.renderings for name, words in each.defused.items()}
 
 
 def preview(webhook: Webhook, event: TicketEvent, *, timezone: tzinfo, date_format: str) -> Preview:

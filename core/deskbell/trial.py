@@ -35,7 +35,7 @@ async def try_webhook(
     seen: asyncio.Queue[tuple[Delivery, Attempt]] = asyncio.Queue()
     forget = dispatcher.watch(lambda delivery, attempt: seen.put_nowait((delivery, attempt)))
     try:
-        added = await intake.accept(sample.event, sample.raw, source=sample.source, only=webhook)
+        added = await intake.accept(sample.event, sample.raw, source=sample.source, only=[webhook])
         trial = Trial(added.id)
         await _follow(trial, seen, dispatcher, webhook, patience)
         return trial

@@ -131,7 +131,8 @@ def test_a_preview_learns_what_was_cut_and_what_was_defused() -> None:
     }
     message = notice("%subject% %username% %url% %content%", variables, renderings=renderings)
     text = message.text(lambda value: value.replace("*", r"\*").replace("@", r"\@"), 60)
-    assert renderings == [Rendering(text, len(text), 60, cut=("content",), defused=("username", "content"))]
+    marks = {"username": ("@a",), "content": ("*gras*",)}
+    assert renderings == [Rendering(text, len(text), 60, cut=("content",), defused=marks)]
     assert text.startswith(r"sobre \@a https://x.example/@1")
 
 

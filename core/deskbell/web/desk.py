@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from deskbell.arrivals import Arrivals
 from deskbell.config import ReadConfig
 from deskbell.dispatcher import Dispatcher
-from deskbell.fake import FakeService
 from deskbell.intake import Intake
+from deskbell.played import Channel
 from deskbell.plugins import Plugins
 from deskbell.reload import Reloaded
+from deskbell.samples import Sample
 from deskbell.secret import Secret
 from deskbell.settings import Config
-from deskbell.store import Backlog
-from deskbell.transport import Transport
+from deskbell.store import Added, Backlog
 
 from .live import Live
-
-
-@dataclass(frozen=True, slots=True)
-class Channel:
-    """One played service, and the names of the webhooks that post to it."""
-
-    transport: Transport[Any]
-    fake: FakeService
-    webhooks: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +26,8 @@ class Desk:
     """The service behind the pages.
 
     ``config`` is the one in force, ``read_config`` decodes another as ``deskbell check`` does. ``troubles`` says what an
-    operator should know, by what it concerns. ``fresh_tokens`` were made for this start alone, by source. ``arrivals`` is
-    what came to each source; under an empty name, what named none.
+    operator should know, by what it concerns. ``play`` takes an event for ``channels`` alone. ``fresh_tokens`` were
+    made for this start alone, by source. ``arrivals`` is what came to each source; under an empty name, what named none.
     """
 
     config: Callable[[], Config]
@@ -50,6 +40,7 @@ class Desk:
     backlog: Callable[[], Mapping[str, Backlog]]
     troubles: Callable[[], Mapping[str, str]]
     channels: Callable[[], Sequence[Channel]]
+    play: Callable[[Sample], Awaitable[Added]]
     fresh_tokens: Mapping[str, Secret]
     arrivals: Mapping[str, Arrivals]
     started_at: datetime

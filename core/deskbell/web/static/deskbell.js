@@ -58,13 +58,8 @@ async function refresh() {
 
 if (live().length > 0) {
   const changes = new EventSource("/live");
-  let lost = false;
   changes.addEventListener("message", refresh);
-  changes.addEventListener("error", () => { lost = true; });
-  changes.addEventListener("open", () => {
-    if (lost) refresh();
-    lost = false;
-  });
+  changes.addEventListener("open", refresh); /* what changed while nobody listened: since the page was made, or lost it */
   window.addEventListener("pagehide", () => changes.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
