@@ -34,6 +34,11 @@ def arrived(page: Page, name: str) -> int:
     return channel(page, name).count("<article ")
 
 
+def both_settled(page: Page) -> bool:
+    """Each channel has a message of ours, and knows how it came out: an answer is saved after the message arrived."""
+    return page.text.count(" characters") == 2
+
+
 async def switch(site: Site, name: str, trouble: str) -> None:
     answer = await site.send("/demo/troubles", {"channel": name, "trouble": trouble}, at="/demo/")
     assert (answer.status, answer.headers["location"]) == (303, f"/demo/#{name}")
@@ -63,7 +68,7 @@ async def test_the_form_has_every_variable_and_what_it_sends_arrives_in_each_cha
     assert [each["value"] for each in page.all("option")] == ["Submit", "Reply", "StaffReply", "Close"]
 
     assert await play(site, **{**fields, "subject": "From the form"}) == "/demo/?sample=usual&said=played"
-    page = await site.until("/demo/", lambda page: arrived(page, "discord") and arrived(page, "slack"))
+    page = await site.until("/demo/", both_settled)
     assert "The event" in (await site.page("/demo/?said=played")).words
     assert page.html.count("From the form") >= 4  # each picture, and each request
     for number in ("1", "2"):
@@ -75,7 +80,7 @@ async def test_the_form_has_every_variable_and_what_it_sends_arrives_in_each_cha
 async def test_a_message_tells_its_length_and_what_was_cut_and_defused(open_site: Open) -> None:
     site = await open_site(CHANNELS)
     await play(site, subject="@everyone **now**", content="x" * 3000, url="https://desk.example/1")
-    page = await site.until("/demo/", lambda page: arrived(page, "discord") and arrived(page, "slack"))
+    page = await site.until("/demo/", both_settled)
     discord, slack = channel(page, "discord"), channel(page, "slack")
     assert "2000 of 2000 characters" in discord
     assert "%content% is cut to fit the limit." in discord
@@ -89,7 +94,7 @@ async def test_a_message_tells_its_length_and_what_was_cut_and_defused(open_site
 async def test_a_message_of_another_template_does_not_tell_the_length_of_todays(open_site: Open) -> None:
     site = await open_site(CHANNELS)
     await play(site)
-    await site.until("/demo/", lambda page: "of 4000 characters" in page.html)
+    await site.until("/demo/", both_settled)
     path = site.folder / "config.yaml"
     path.write_text(
         path.read_text("utf-8").replace('message: "%subject%"', 'message: "New: %subject%"'), "utf-8"
@@ -171,7 +176,7 @@ async def test_any_value_is_inert(open_site: Open) -> None:
     """In the picture, in the request and among the defused words; half of a surrogate pair is no failure either."""
     site = await open_site(CHANNELS)
     await play(site, subject="<script>alert(1)</script>", content="<img src=x onerror=alert(1)> \x00 \u202e")
-    page = await site.until("/demo/", lambda page: arrived(page, "discord") and arrived(page, "slack"))
+    page = await site.until("/demo/", both_settled)
     assert len(page.all("script")) == 1  # our own
     assert not [each for each in page.all("img") if each.get("src") == "x"]
 
