@@ -32,7 +32,7 @@ class Redactor:
     def __init__(self, webhook: Webhook, url: Secret) -> None:
         self._webhook = webhook
         self._url = url
-        urls = [each.reveal() for each in (url, webhook.url) if not is_demo(each)]
+        urls = [each.reveal() for each in (url, webhook.url) if each and not is_demo(each)]
         found = {*_secrets(webhook.options), *(part for each in urls for part in _parts_of_url(each))}
         escaped = {
             json.dumps(secret, ensure_ascii=False)[1:-1] for secret in found

@@ -49,8 +49,8 @@ def read_sample(raw: bytes, adapter: Source) -> Sample:
 
 
 def _first_action(webhook: Webhook) -> str:
-    """The first of the ticket actions that the webhook takes, else the first of its own."""
-    if webhook.actions is None:
+    """The first of the ticket actions that the webhook takes, else the first of its own; Submit where it names none."""
+    if not webhook.actions:
         return Action.SUBMIT
     for action in Action:
         if action.casefold() in webhook.actions:

@@ -21,6 +21,8 @@ PAGES = [
     "/?state=dead",
     "/deliveries/replay",
     "/webhooks",
+    "/webhooks/new",
+    "/webhooks/desk/edit",
     "/webhooks/desk/delete",
     "/sources",
     "/health",

@@ -93,3 +93,7 @@ def test_the_name_of_a_played_channel_is_a_word_and_no_secret() -> None:
     assert redact(f"discord is down, see demo:discord and /{URL_TOKEN}") == (
         f"discord is down, see demo:discord and /{MASK}"
     )
+
+
+def test_a_webhook_that_has_no_url_yet_has_none_to_mask() -> None:
+    assert masked("a message", url="") == "a message"

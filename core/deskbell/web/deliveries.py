@@ -78,10 +78,15 @@ def _webhooks(desk: Desk, sought: Sought) -> list[str]:
     return list(dict.fromkeys([*configured, *sorted(desk.backlog()), *_given(sought, "webhook")]))
 
 
-def _actions(desk: Desk, sought: Sought) -> list[str]:
-    """Those of tickets, those of the sources, and the one that is sought."""
+def known_actions(desk: Desk) -> list[str]:
+    """Those of tickets, and those of the sources."""
     own = [str(action) for source in desk.config().sources.values() for action in source.adapter.actions]
-    known = list(dict.fromkeys([*map(str, Action), *own]))
+    return list(dict.fromkeys([*map(str, Action), *own]))
+
+
+def _actions(desk: Desk, sought: Sought) -> list[str]:
+    """The known ones, and the one that is sought."""
+    known = known_actions(desk)
     folded = {action.casefold() for action in known}
     return known + [action for action in _given(sought, "action") if action.casefold() not in folded]
 

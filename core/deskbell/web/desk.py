@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from deskbell.arrivals import Arrivals
@@ -18,6 +18,7 @@ from deskbell.secret import Secret
 from deskbell.settings import Config
 from deskbell.store import Added, Backlog
 
+from .keepsakes import Keepsakes
 from .live import Live
 
 
@@ -45,3 +46,4 @@ class Desk:
     arrivals: Mapping[str, Arrivals]
     started_at: datetime
     live: Live
+    keepsakes: Keepsakes = field(default_factory=Keepsakes)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from deskbell.languages import LANGUAGES
 
-from . import deliveries, delivery, demo, health, replay, sources, switching, webhooks
+from . import deliveries, delivery, demo, editing, health, replay, sources, switching, webhooks
 from .desk import Desk
 from .gate import Gate
 from .rendering import get_static
@@ -41,6 +41,7 @@ ROUTES = (
     *delivery.ROUTES,
     *webhooks.ROUTES,
     *switching.ROUTES,
+    *editing.ROUTES,
     *sources.ROUTES,
     *health.ROUTES,
     *demo.ROUTES,

@@ -5,6 +5,8 @@
                         something changed
    data-preview="URL"   on a form: as one types, its fields go to URL, and the answer fills [data-preview-here]
    data-copy="ID"       on a button: copies the text of the element with that id
+   data-insert="TEXT"   on a button: puts TEXT into the field with the id data-into, where one was typing
+   data-chooses         on a list: of the parts of its form with data-shown-for, only the one for its choice is shown
    data-submit          on a control: changing it sends its form
    data-confirm="TEXT"  on a button: asks first */
 
@@ -100,11 +102,25 @@ document.addEventListener("click", async (event) => {
     button.dataset.copied = "true";
     setTimeout(() => delete button.dataset.copied, 1500);
   }
+  if (button.dataset.insert) {
+    const field = document.getElementById(button.dataset.into);
+    field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
 });
 
 document.addEventListener("change", (event) => {
   if (event.target.closest("[data-submit]")) event.target.form.requestSubmit();
 });
+
+for (const list of document.querySelectorAll("select[data-chooses]")) {
+  const show = () => {
+    for (const part of list.form.querySelectorAll("[data-shown-for]")) part.hidden = part.dataset.shownFor !== list.value;
+  };
+  list.addEventListener("change", show);
+  show();
+}
 
 /* Buttons that only do something here are of no use without a script: the style sheet hides them until now. */
 document.documentElement.classList.add("scripted");
