@@ -24,8 +24,8 @@ LEVELS: dict[int, set[str]] = {
     },
     2: {"hookspecs"},
     3: {
-        "blame", "client", "config", "conformance", "discovery", "fake", "languages", "log", "metrics", "plugins",
-        "problem", "store", "supervisor", "trace", "watchdog",
+        "blame", "client", "config", "conformance", "discovery", "fake", "languages", "listener", "log", "metrics",
+        "plugins", "problem", "refusals", "store", "supervisor", "trace", "watchdog",
     },
     4: {"dispatcher", "edit", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
     5: {
@@ -37,6 +37,8 @@ LEVEL_OF = {module: level for level, modules in LEVELS.items() for module in mod
 SAME_LEVEL_ALLOWED = {
     ("plugins", "conformance"), ("plugins", "discovery"), ("conformance", "discovery"),  # one part in three files
     ("plugins", "blame"), ("blame", "discovery"),  # and a fourth
+    ("listener", "problem"), ("listener", "refusals"),  # what a connection answers, and to whom
+    ("metrics", "refusals"),  # their reasons
     ("plugins", "trace"),  # each call of a hook is traced
     ("dispatcher", "lane"), ("lane", "sender"),  # the dispatcher owns lanes, a lane owns its sending
     ("sender", "isolation"), ("sender", "errand"), ("isolation", "errand"),  # which is one part in three files

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -13,8 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from aiohttp import web
-
 from .client import Client
 from .config import ReadConfig
 from .control import Control, control_site
@@ -22,10 +19,12 @@ from .dispatcher import STOP_GRACE, Dispatcher
 from .errors import ConfigError
 from .intake import Intake
 from .lane import Engine
+from .listener import Connections, listen
 from .metrics import Metrics, Standing
 from .played import LOOPBACK, Played
 from .plugins import Plugins
 from .receiver import Receiver, not_found
+from .refusals import Refusals
 from .reload import Reloaded, Reloader
 from .routing import webhooks_for
 from .samples import Sample
@@ -39,9 +38,6 @@ from .web.desk import Desk
 from .web.live import Live
 from .web.site import add_pages
 
-_KEEP_ALIVE = 15.0
-_READING_GRACE = 5.0
-"""Seconds that requests in progress have at a stop; with the dispatcher's grace it stays within 25."""
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +105,7 @@ async def running_core(
         stack.push_async_callback(store.close)
         watchdog = stack.enter_context(Watchdog())
         live = Live()
-        played = Played(lambda app: _listen(app, LOOPBACK, 0, stack))
+        played = Played(lambda app: listen(app, LOOPBACK, 0, stack))
         await played.play(config.webhooks)
         client = await stack.enter_async_context(Client(played.egress(config)))
         sender = Sender(client.request, timezone=config.timezone, date_format=config.date_format, clock=now)
@@ -174,11 +170,13 @@ async def serving(
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(running_core(config, plugins))
         await stack.enter_async_context(_running(core.upkeep.run()))
+        refusals = Refusals(metrics.refused)
         receiver = Receiver(
             sources,
             accept=core.intake.accept,
             ready=lambda: _troubles(core, reloader.last),
             metrics=metrics.render,
+            refusals=refusals,
         )
 
         async def apply(new: Config) -> None:
@@ -196,7 +194,7 @@ async def serving(
         app = receiver.app()
         add_pages(app, _desk(core, plugins, reloader, read_config, fresh, receiver))
         app.router.add_route("*", "/{path:.*}", not_found)
-        port = await _listen(app, config.host, config.port, stack)
+        port = await listen(app, config.host, config.port, stack, Connections(refusals))
         host = f"[{config.host}]" if ":" in config.host else config.host
         yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload, core.play)
 
@@ -247,26 +245,6 @@ def _with_tokens(
         fresh[name] = known.get(name) or Secret(secrets.token_urlsafe(24))
         sources[name] = replace(source, tokens=(fresh[name],))
     return sources, fresh
-
-
-async def _listen(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> int:
-    """Serve ``app`` until the stack unwinds; the port that it really got."""
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        keepalive_timeout=_KEEP_ALIVE,
-        shutdown_timeout=_READING_GRACE,
-        auto_decompress=False,  # a compressed body is refused by the receiver, in its own words
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
-    except OSError as error:
-        # asyncio wraps the reason into a sentence of its own; a name that does not resolve has only its own words.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another server.listen") from None
-    return int(runner.addresses[0][1])
 
 
 def _standing(core: Core, last: Reloaded) -> Standing:

@@ -6,6 +6,7 @@ Both are done to the finished text, traceback and all, so that neither a plugin 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import sys
 import time
@@ -17,6 +18,7 @@ from urllib.parse import quote
 from .errors import ConfigError
 from .secret import MASK, SHORTEST_TOKEN, Secret, secret_parts
 
+LEVEL_VARIABLE = "DESKBELL_LOG_LEVEL"
 SHORTEST_PROTECTED = 6
 """Characters: shorter values would mask ordinary words."""
 _FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
@@ -61,8 +63,12 @@ def one_line(text: str) -> str:
     return _UNSAFE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
-def configure_logging(level: str = "INFO", *, secrets: Iterable[Secret] = ()) -> None:
-    """Log to stderr from ``level`` up. ``ConfigError`` for a level that does not exist. Harmless when repeated."""
+def configure_logging(level: str = "", *, secrets: Iterable[Secret] = ()) -> None:
+    """Log to stderr from ``level`` up, or from what ``DESKBELL_LOG_LEVEL`` says. Harmless when repeated.
+
+    ``ConfigError`` for a level that does not exist.
+    """
+    level = level or os.environ.get(LEVEL_VARIABLE) or "INFO"
     if level.upper() not in logging.getLevelNamesMapping():
         raise ConfigError(f"{level!r} is no log level: write DEBUG, INFO, WARNING or ERROR")
     protect(*secrets)
@@ -74,20 +80,6 @@ def configure_logging(level: str = "INFO", *, secrets: Iterable[Secret] = ()) ->
     logging.captureWarnings(capture=True)
     # The path of a request may hold a token, and there is a line for each event anyway.
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    server = logging.getLogger("aiohttp.server")
-    server.filters[:] = [
-        *(each for each in server.filters if each is not _without_traceback),
-        _without_traceback,
-    ]
-
-
-def _without_traceback(record: logging.LogRecord) -> bool:
-    """What is no HTTP is the sender's fault: one line without a traceback, or any scanner could fill the disk."""
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None and type(error).__module__ == "aiohttp.http_exceptions":
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        record.exc_info = record.exc_text = None
-    return True
 
 
 class _OwnHandler(logging.StreamHandler[TextIO]):

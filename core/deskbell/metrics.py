@@ -17,6 +17,7 @@ from .delivery import Attempt, Destination
 from .event import Action, TicketEvent
 from .hookspecs import hookimpl
 from .outcome import Delivered, DestinationGone, Outcome, PermanentFailure, TemporaryFailure, Throttled
+from .refusals import ALL_REASONS
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -80,6 +81,14 @@ class Metrics:
                 registry=self._registry,
             ).labels
         )
+        self._refused = cache(
+            Counter(
+                "deskbell_requests_refused",
+                "Requests and connections that were refused, by reason.",
+                ["reason"],
+                registry=self._registry,
+            ).labels
+        )
         self._attempts = cache(
             Counter(
                 "deskbell_attempts",
@@ -97,10 +106,16 @@ class Metrics:
                 registry=self._registry,
             ).labels
         )
+        for reason in ALL_REASONS:  # zeros: a rate needs a beginning
+            self._refused(reason)
 
     def watch(self, look: Callable[[], Standing]) -> None:
         """Ask ``look`` how the service stands, each time that the metrics are rendered."""
         self._registry.register(_Gauges(look))
+
+    def refused(self, reason: str) -> None:
+        """Count what was refused; ``reason`` is one of ``ALL_REASONS``."""
+        self._refused(reason).inc()
 
     @hookimpl
     def deskbell_event_accepted(self, event: TicketEvent, webhooks: Sequence[str]) -> None:

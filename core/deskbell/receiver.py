@@ -20,7 +20,9 @@ from .arrivals import Arrivals
 from .breakoff import BrokenOff, breakable
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
+from .listener import SENDER
 from .problem import Problem
+from .refusals import REASONS, Refusals
 from .settings import SourceSettings, is_loopback
 from .signature import verify
 from .source import EventRequest
@@ -34,6 +36,8 @@ _NO_EVENTS = frozenset({"store", "queue"})
 _RETRY_SOON = {"Retry-After": "5"}
 _KEY = re.compile(r"[!-~]{1,255}", re.ASCII)
 _LOOPBACK_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+_UNKNOWN_SOURCE = "no source of this name is configured"
+_TOO_MANY_FAILURES = "too many requests from this address did not prove who sent them"
 _NOT_FOUND = "there is nothing here; events go to POST /events/{source}"
 _REDIRECTED = (
     "send a POST. If your sender is set to POST, a redirect (http to https, or a missing www) turned it into "
@@ -57,8 +61,9 @@ class Receiver:
     """Takes events from ``sources``.
 
     ``ready`` names what troubles the service, and why; while it names ``store`` or ``queue``, no event can be taken.
-    ``metrics`` gives them rendered, with their content type. ``slowest_body`` is in seconds. ``arrivals`` is what came to
-    each source since this start, by its name; under an empty one, what named no source of the config.
+    ``metrics`` gives them rendered, with their content type. ``refusals`` hears of each. ``slowest_body`` is in seconds.
+    ``arrivals`` is what came to each source since this start, by its name; under an empty one, what named no source of
+    the config.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Receiver:
         accept: Accept,
         ready: Callable[[], Mapping[str, str]],
         metrics: Callable[[], tuple[bytes, str]],
+        refusals: Refusals,
         clock: Callable[[], float] = time.time,
         slowest_body: float = SLOWEST_BODY,
     ) -> None:
@@ -75,6 +81,7 @@ class Receiver:
         self._accept = accept
         self._ready = ready
         self._metrics = metrics
+        self._refusals = refusals
         self._clock = clock
         self._slowest_body = slowest_body
         self._trouble = ""
@@ -97,23 +104,36 @@ class Receiver:
     async def _answer(self, request: web.Request) -> web.Response:
         """Every request gets its answer here: the sender never sees a traceback, the owner sees every refusal."""
         source = self._sources.get(request.match_info["source"])
-        if source is None:
-            _log.warning("from %s: a request for a source that is not configured", request.remote)
-            problem = Problem(404, "no source of this name is configured", close=True)
-            self._note("", problem, problem)
-            return problem.response()
         try:
+            if source is None:
+                raise Problem(404, _UNKNOWN_SOURCE, close=True)
             added = await self._take(request, source)
             self._trouble = ""
             self.arrivals[source.name].taken += 1
             return _accepted(added)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is answered, and logged
-            problem = _problem_of(error)
-            self._note(source.name, problem, error)
-            self._tell(request, source, problem, error)
-            return problem.response()
+            return self._refuse(request, source, _problem_of(error), error).response()
 
-    def _tell(self, request: web.Request, source: SourceSettings, problem: Problem, error: Exception) -> None:
+    def _refuse(
+        self, request: web.Request, source: SourceSettings | None, problem: Problem, error: Exception
+    ) -> Problem:
+        """Count and tell a refusal; the answer to it. Strangers who go on are told so, and the log no more.
+
+        Whoever proved who it is never comes into that, whatever others do at its address.
+        """
+        failures = None if SENDER in request else self._refusals.fail(request.remote or "")
+        if failures and failures.too_many:
+            wait = {"Retry-After": str(self._refusals.seconds_left(failures))}
+            problem = error = Problem(429, _TOO_MANY_FAILURES, headers=wait, close=True)
+        self._refusals.count(REASONS[problem.status])
+        if failures is None or failures.worth_telling:
+            self._note(source.name if source else "", problem, error)
+            self._tell(request, source, problem, error)
+        return problem
+
+    def _tell(
+        self, request: web.Request, source: SourceSettings | None, problem: Problem, error: Exception
+    ) -> None:
         """Tell the owner of a refusal: the senders of this world do not. The store's trouble only when it changes."""
         trouble = str(error) if isinstance(error, StoreError) else ""
         if trouble and trouble == self._trouble:
@@ -121,8 +141,9 @@ class Receiver:
         self._trouble = trouble or self._trouble
         defect = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
         level = logging.ERROR if trouble or defect else logging.WARNING
+        name = source.name if source else "unknown"
         told = "source %s, from %s: answered %d: %s"
-        _log.log(level, told, source.name, request.remote, problem.status, error, exc_info=defect)
+        _log.log(level, told, name, request.remote, problem.status, error, exc_info=defect)
 
     def _note(self, source: str, problem: Problem, error: Exception) -> None:
         """Remember a refusal, for the owner. A defect's own words may hold what was sent: they are for the log."""
@@ -135,11 +156,14 @@ class Receiver:
         if request.method != "POST":
             raise Problem(405, _REDIRECTED, headers={"Allow": "POST"}, close=True)
         _check_token(request, source)
+        if not source.signing_secrets:
+            request[SENDER] = source.name
         _check_encoding(request)
         body = await self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         if source.signing_secrets:
             verify(source.signing_secrets, body=body, headers=headers, now=self._clock())
+            request[SENDER] = source.name
         event = _parse(source, EventRequest(body, headers))
         key = _idempotency_key(headers)
         added = await self._accept(event, body, source=source.name, key=key)

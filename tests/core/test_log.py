@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import subprocess
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,6 +95,14 @@ class TestConfiguration:
     def test_unknown_level_is_the_owners_fault(self) -> None:
         with pytest.raises(ConfigError, match="'LOUD' is no log level: write DEBUG"):
             configure_logging("LOUD")
+
+    def test_the_level_may_come_from_the_environment(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DESKBELL_LOG_LEVEL", "debug")
+        configure_logging()
+        logging.getLogger("x").debug("every word")
+        assert capsys.readouterr().err.endswith("DEBUG x: every word\n")
 
     def test_repeating_it_does_not_repeat_the_lines(self, capsys: pytest.CaptureFixture[str]) -> None:
         configure_logging()
@@ -240,19 +246,3 @@ configure_logging()
     )
     assert LINE.fullmatch(done.stderr.rstrip("\n"))
     assert done.stderr.endswith(f"{ending}\n")
-
-
-async def test_what_is_no_http_is_one_line_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    """Any scanner can send it, and the path that it names may hold a token."""
-    configure_logging()
-    runner = web.AppRunner(web.Application(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    reader, writer = await asyncio.open_connection(*runner.addresses[0])
-    writer.write(b"POST /events/cms/a-token-of-24-letters-xyz HTTP/9.9\r\n\r\n")
-    assert (await reader.read()).startswith(b"HTTP/1.0 400")
-    writer.close()
-    await runner.cleanup()
-    logged = capsys.readouterr().err
-    assert "WARNING aiohttp.server" in logged
-    assert "Traceback" not in logged

@@ -106,6 +106,15 @@ def test_accepted_events_are_counted_by_source_and_action_and_their_deliveries_b
     assert found["deskbell_deliveries_queued_total", (("webhook", "billing"),)] == 1
 
 
+def test_refusals_are_counted_by_reason() -> None:
+    metrics = Metrics()
+    for reason in ("unauthenticated", "not_http", "unauthenticated"):
+        metrics.refused(reason)
+    counted = samples(metrics)
+    assert counted["deskbell_requests_refused_total", (("reason", "unauthenticated"),)] == 2
+    assert counted["deskbell_requests_refused_total", (("reason", "not_http"),)] == 1
+
+
 @pytest.mark.parametrize(
     ("outcome", "label"),
     [

@@ -17,12 +17,12 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from standardwebhooks import Webhook
 
-from deskbell import EventError, EventRequest, Secret, Source, TicketEvent
+from deskbell import EventError, EventRequest, Secret, Source, TicketEvent, listener
 from deskbell.intake import Intake
 from deskbell.receiver import LARGEST_BODY, Receiver, not_found
+from deskbell.refusals import Refusals
 from deskbell.settings import SourceSettings
 from deskbell.source import NativeSource
 from deskbell.store.sqlite import MAX_WAITING, SqliteStore
@@ -92,6 +92,7 @@ class Door:
     sources: dict[str, SourceSettings]
     broken: Broken
     troubles: dict[str, str]
+    refused: list[str]
 
     async def ask(self, method: str, target: str, headers: Mapping[str, str], body: Any = None) -> Answer:
         url = f"http://127.0.0.1:{self.port}{target}"
@@ -125,6 +126,7 @@ def settings(name: str, adapter: Source, tokens: tuple[str, ...], *signing: str)
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     async with AsyncExitStack() as stack:
         path, broken, troubles = tmp_path / "desk.db", Broken(), dict[str, str]()
+        refused = list[str]()
         store = SqliteStore.open(path)
         stack.push_async_callback(store.close)
         intake = Intake(
@@ -149,22 +151,19 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
             accept=intake.accept,
             ready=lambda: troubles,
             metrics=lambda: (b"events 1\n", "text/plain; version=0.0.4"),
+            refusals=Refusals(refused.append),
             clock=NOW.timestamp,
             slowest_body=SLOWEST_BODY,
         )
         port = await listen(receiver, stack)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Door(port, path, store, session, sources, broken, troubles)
+        yield Door(port, path, store, session, sources, broken, troubles, refused)
 
 
 async def listen(receiver: Receiver, stack: AsyncExitStack) -> int:
     app = receiver.app()
     app.router.add_route("*", "/{path:.*}", not_found)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    return int(runner.addresses[0][1])
+    return await listener.listen(app, "127.0.0.1", 0, stack)
 
 
 async def raw(port: int, request: bytes) -> Answer:

@@ -15,6 +15,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -226,10 +227,12 @@ def prometheus(busy: Server, tmp_path: Path) -> Iterator[str]:
 
 
 def ask(api: str, path: str, **parameters: str) -> dict[str, Any]:
-    """The answer's data; nothing while it does not listen yet."""
+    """The answer's data; nothing while it does not listen yet, or says that it is not ready."""
     try:
         answer = json.loads(get(f"{api}/{path}?{urllib.parse.urlencode(parameters)}"))
     except urllib.error.HTTPError as error:
+        if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            return {}
         raise AssertionError(f"{parameters}: {error.read().decode()}") from None
     except (urllib.error.URLError, ConnectionError):
         return {}

@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from deskbell import Secret
 from deskbell.intake import Intake
+from deskbell.listener import listen
 from deskbell.receiver import Receiver, not_found
+from deskbell.refusals import Refusals
 from deskbell.settings import SourceSettings
 from deskbell.source import NativeSource
 from deskbell.store import open_store
@@ -115,15 +116,12 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
             accept=intake.accept,
             ready=dict,
             metrics=lambda: (b"", ""),
+            refusals=Refusals(),
             slowest_body=SLOWEST_BODY,
         )
         app = receiver.app()
         app.router.add_route("*", "/{path:.*}", not_found)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Door(runner.addresses[0][1], path)
+        yield Door(await listen(app, "127.0.0.1", 0, stack), path)
 
 
 def basic(credentials: bytes) -> bytes:

@@ -1,0 +1,213 @@
+"""Listen for HTTP: bounded connections, a log of our own, and no answer that repeats what was sent.
+
+aiohttp bounds neither, puts a malformed header into its answer and its log, and shows whole paths in its access log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Any
+
+from aiohttp import web
+
+from .errors import ConfigError
+from .problem import Problem
+from .refusals import NOT_HTTP, TOO_MANY_CONNECTIONS, Refusals, owner_of
+
+SENDER = web.RequestKey("sender", str)
+"""On a request: the source that it proved to come from."""
+MOST_CONNECTIONS = 2048
+MOST_PER_ADDRESS = 512
+"""Behind a proxy every sender has one address."""
+SLOWEST_HEAD = 10.0
+"""Seconds that a connection may stay without a whole request: silent, or with headers that drip."""
+_READING_GRACE = 5.0
+"""Seconds that requests in progress have at a stop; with the dispatcher's grace it stays within 25."""
+_BACKLOG = 1024
+_NO_HTTP = "this is no HTTP request that can be read"
+_DEFECT = "a defect of the receiver; it is in its log"
+
+_log = logging.getLogger(__name__)
+_access = logging.getLogger("deskbell.access")
+
+
+class _Group:
+    """Some of the open connections; those that have not proven who they are in the order in which they came."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.size = 0
+        self.unproven = dict[Connection, None]()
+
+
+class Connections:
+    """Those that are open. Where there are too many, the oldest that has not proven who it is makes room."""
+
+    def __init__(
+        self,
+        refusals: Refusals | None = None,
+        *,
+        most: int = MOST_CONNECTIONS,
+        most_per_address: int = MOST_PER_ADDRESS,
+    ) -> None:
+        self.refusals = refusals or Refusals()
+        self._most_per_address = most_per_address
+        self._all = _Group(most)
+        self._by_address = dict[str, _Group]()
+
+    def enter(self, connection: Connection) -> None:
+        """Count a new connection. It is dropped itself where all others have proven who they are."""
+        for group in (self._group_of(connection), self._all):
+            if group.size >= group.most:
+                oldest = next(iter(group.unproven), connection)
+                self._drop(oldest)
+                if oldest is connection:
+                    return
+        for group in (self._group_of(connection), self._all):
+            group.size += 1
+            group.unproven[connection] = None
+        connection.counted = True
+
+    def trust(self, connection: Connection) -> None:
+        """It has proven who it is."""
+        for group in (self._group_of(connection), self._all):
+            group.unproven.pop(connection, None)
+
+    def leave(self, connection: Connection) -> None:
+        """It is closed."""
+        if not connection.counted:
+            return
+        connection.counted = False
+        self.trust(connection)
+        for group in (mine := self._group_of(connection), self._all):
+            group.size -= 1
+        if not mine.size:
+            del self._by_address[connection.address]
+
+    def _group_of(self, connection: Connection) -> _Group:
+        return self._by_address.setdefault(connection.address, _Group(self._most_per_address))
+
+    def _drop(self, connection: Connection) -> None:
+        self.refusals.count(TOO_MANY_CONNECTIONS)
+        if self.refusals.fail(connection.address).worth_telling:
+            _log.warning("from %s: too many connections; one was dropped", connection.address)
+        self.leave(connection)
+        connection.drop()
+
+
+class Connection(web.RequestHandler):
+    """One connection, as aiohttp serves it, within our bounds."""
+
+    __slots__ = ("_connections", "address", "counted", "trusted")
+
+    def __init__(self, connections: Connections, server: web.Server, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._connections = connections
+        self.address = ""
+        self.counted = self.trusted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See whether there is room."""
+        super().connection_made(transport)
+        self.address = owner_of((transport.get_extra_info("peername") or ("",))[0])
+        self._connections.enter(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Make room."""
+        super().connection_lost(exc)
+        self._connections.leave(self)
+
+    def drop(self) -> None:
+        """Close at once; a reader that is slow on purpose is not waited for."""
+        if isinstance(self.transport, asyncio.Transport):
+            self.transport.abort()
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send the answer; aiohttp's own errors in our words, since some repeat what was sent."""
+        if not self.trusted and SENDER in request:
+            self.trusted = True
+            self._connections.trust(self)
+        if isinstance(resp, web.HTTPError):
+            resp = Problem(resp.status, HTTPStatus(resp.status).description, close=True).response()
+        return await super().finish_response(request, resp, start_time)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it holds what was sent
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP, or to what failed. The log has the kind of the error alone."""
+        refusals = self._connections.refusals
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            _log.error("a request failed", exc_info=exc)
+            problem = Problem(status, _DEFECT, close=True)
+        else:
+            refusals.count(NOT_HTTP)
+            if refusals.fail(self.address).worth_telling:
+                _log.warning("from %s: what came is no HTTP: %s", self.address, type(exc).__name__)
+            problem = Problem(status, _NO_HTTP, close=True)
+        if request.writer.output_size:
+            raise ConnectionError("the answer has begun")
+        return problem.response()
+
+
+async def listen(
+    app: web.Application, host: str, port: int, stack: AsyncExitStack, connections: Connections | None = None
+) -> int:
+    """Serve ``app`` until the stack unwinds; the port that it really got. ``connections`` keeps the bounds."""
+    connections = connections or Connections()
+    if _access.isEnabledFor(logging.DEBUG):
+        app.middlewares.append(_logged)
+    runner = web.AppRunner(app, shutdown_timeout=_READING_GRACE)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+
+    def connect() -> Connection:
+        return Connection(
+            connections,
+            runner.server,  # type: ignore[arg-type] # it is set up
+            loop=loop,
+            access_log=None,
+            keepalive_timeout=SLOWEST_HEAD,
+            auto_decompress=False,  # a compressed body is refused by the receiver, in its own words
+        )
+
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(connect, host, port, backlog=_BACKLOG)
+    except OSError as error:
+        # asyncio wraps the reason into a sentence of its own; a name that does not resolve has only its own words.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise ConfigError(f"cannot listen on {host}:{port}: {reason}; choose another server.listen") from None
+    stack.callback(server.close)
+    return int(server.sockets[0].getsockname()[1])
+
+
+@web.middleware
+async def _logged(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """One line a request. It has only words of our own: a path may hold a token, and headers hold anything."""
+    started = time.monotonic()
+    response = await handler(request)
+    resource = request.match_info.route.resource
+    _access.debug(
+        "%s %s from %s as %s: %d in %.1f ms",
+        request.method,
+        resource.canonical if resource else "-",
+        request.remote,
+        request.get(SENDER, "-"),
+        response.status,
+        (time.monotonic() - started) * 1000,
+    )
+    return response
