@@ -38,7 +38,6 @@ from .web.desk import Desk
 from .web.live import Live
 from .web.site import add_pages
 
-
 _log = logging.getLogger(__name__)
 
 
