@@ -94,6 +94,7 @@ async def _show(visit: Visit, found: Study, *, reviewed: bool = False, unseen: b
         study=found,
         form=form,
         reviewed=reviewed,
+        testable=found.name in {webhook.name for webhook in config.active_webhooks},
         unseen=unseen and not found.stale,
         transports=desk.plugins.transports,
         options=options,

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from deskbell.languages import LANGUAGES
 
-from . import deliveries, delivery, demo, editing, health, replay, sources, switching, webhooks
+from . import deliveries, delivery, demo, editing, health, replay, sources, switching, trying, webhooks
 from .desk import Desk
 from .gate import Gate
 from .rendering import get_static
@@ -42,6 +42,7 @@ ROUTES = (
     *webhooks.ROUTES,
     *switching.ROUTES,
     *editing.ROUTES,
+    *trying.ROUTES,
     *sources.ROUTES,
     *health.ROUTES,
     *demo.ROUTES,
