@@ -19,8 +19,9 @@ PLUGINS = ROOT / "plugins"
 LEVELS: dict[int, set[str]] = {
     0: {"errors", "event", "outcome", "secret"},
     1: {
-        "arrivals", "breakoff", "delivery", "egress", "fields", "fitting", "notice", "outlook", "pace", "redaction",
-        "routing", "samples", "settings", "shortcodes", "signature", "source", "strictjson", "template", "transport",
+        "arrivals", "breakoff", "delivery", "egress", "fields", "fitting", "notice", "outlook", "pace", "password",
+        "redaction", "routing", "samples", "settings", "shortcodes", "signature", "source", "strictjson",
+        "template", "transport",
     },
     2: {"hookspecs"},
     3: {

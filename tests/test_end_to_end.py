@@ -280,16 +280,19 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-@pytest.mark.parametrize("path", ["/demo/", "/metrics"])
-def test_pages_are_for_this_machine_whatever_name_another_one_uses(
-    path: str, serve: Serve, config_file: Callable[[str], Path]
+@pytest.mark.parametrize(("path", "here", "elsewhere"), [("/demo/", 303, 303), ("/metrics", 200, 404)])
+def test_pages_are_for_who_signs_in_whatever_name_another_machine_uses(
+    path: str, here: int, elsewhere: int, serve: Serve, config_file: Callable[[str], Path], tmp_path: Path
 ) -> None:
     address = own_address()
     if not address or address.startswith("127."):
         pytest.skip("this machine has no address beside loopback")
-    config_file(TO_SINK.format(url="demo:slack"))
+    (tmp_path / "admin").write_text("correct horse battery staple")
+    config = config_file(TO_SINK.format(url="demo:slack"))
+    text = config.read_text("utf-8")
+    config.write_text(text.replace('"127.0.0.1:0"', '"127.0.0.1:0", admin_password_file: admin'), "utf-8")
     port = serve("--listen", "0.0.0.0:0").address.rpartition(":")[2]
-    for peer, expected in {"127.0.0.1": 200, address: 404}.items():
+    for peer, expected in {"127.0.0.1": here, address: elsewhere}.items():
         connection = http.client.HTTPConnection(peer, int(port), timeout=10)
         connection.request("GET", path, headers={"Host": "localhost"})
         assert connection.getresponse().status == expected

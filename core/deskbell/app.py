@@ -21,6 +21,7 @@ from .intake import Intake
 from .lane import Engine
 from .listener import Connections, listen
 from .metrics import Metrics, Standing
+from .password import HOW_TO_SET_ONE
 from .played import LOOPBACK, Played
 from .plugins import Plugins
 from .receiver import Receiver, not_found
@@ -34,6 +35,7 @@ from .settings import Config, SourceSettings, Webhook, is_loopback
 from .store import Added, Store, open_store
 from .upkeep import Upkeep
 from .watchdog import Watchdog
+from .web.access import Access
 from .web.desk import Desk
 from .web.live import Live
 from .web.site import add_pages
@@ -166,20 +168,24 @@ async def serving(
 ) -> AsyncIterator[Door]:
     """Accept events while the context is open. ``read_config`` decodes a file, also the config's own anew."""
     sources, fresh = _with_tokens(config, {})
+    _check_password(config)
     async with AsyncExitStack() as stack:
         core = await stack.enter_async_context(running_core(config, plugins))
         await stack.enter_async_context(_running(core.upkeep.run()))
         refusals = Refusals(metrics.refused)
+        access = Access(lambda: core.config)
         receiver = Receiver(
             sources,
             accept=core.intake.accept,
             ready=lambda: _troubles(core, reloader.last),
             metrics=metrics.render,
             refusals=refusals,
+            metrics_refusal=access.metrics_refusal,
         )
 
         async def apply(new: Config) -> None:
             sources, made = _with_tokens(new, fresh)
+            _check_password(new)
             await core.reload(new)
             receiver.listen_to(sources)
             fresh.update(made)
@@ -191,7 +197,7 @@ async def serving(
         await stack.enter_async_context(control_site(control, config.store))
         metrics.watch(lambda: _standing(core, reloader.last))
         app = receiver.app()
-        add_pages(app, _desk(core, plugins, reloader, read_config, fresh, receiver))
+        add_pages(app, _desk(core, plugins, reloader, read_config, fresh, receiver, access))
         app.router.add_route("*", "/{path:.*}", not_found)
         port = await listen(app, config.host, config.port, stack, Connections(refusals))
         host = f"[{config.host}]" if ":" in config.host else config.host
@@ -205,6 +211,7 @@ def _desk(
     read_config: ReadConfig,
     fresh: Mapping[str, Secret],
     receiver: Receiver,
+    access: Access,
 ) -> Desk:
     return Desk(
         config=lambda: core.config,
@@ -222,6 +229,7 @@ def _desk(
         arrivals=receiver.arrivals,
         started_at=now(),
         live=core.live,
+        access=access,
     )
 
 
@@ -244,6 +252,11 @@ def _with_tokens(
         fresh[name] = known.get(name) or Secret(secrets.token_urlsafe(24))
         sources[name] = replace(source, tokens=(fresh[name],))
     return sources, fresh
+
+
+def _check_password(config: Config) -> None:
+    if said := config.why_no_password_is_too_little:
+        raise ConfigError(f"{said}: {HOW_TO_SET_ONE}")
 
 
 def _standing(core: Core, last: Reloaded) -> Standing:

@@ -61,9 +61,9 @@ class Receiver:
     """Takes events from ``sources``.
 
     ``ready`` names what troubles the service, and why; while it names ``store`` or ``queue``, no event can be taken.
-    ``metrics`` gives them rendered, with their content type. ``refusals`` hears of each. ``slowest_body`` is in seconds.
-    ``arrivals`` is what came to each source since this start, by its name; under an empty one, what named no source of
-    the config.
+    ``metrics`` gives them rendered, with their content type; ``metrics_refusal`` is what keeps a request from them.
+    ``refusals`` hears of each. ``slowest_body`` is in seconds. ``arrivals`` is what came to each source since this start,
+    by its name; under an empty one, what named no source of the config.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Receiver:
         ready: Callable[[], Mapping[str, str]],
         metrics: Callable[[], tuple[bytes, str]],
         refusals: Refusals,
+        metrics_refusal: Callable[[web.Request], Problem | None] | None = None,
         clock: Callable[[], float] = time.time,
         slowest_body: float = SLOWEST_BODY,
     ) -> None:
@@ -82,6 +83,7 @@ class Receiver:
         self._ready = ready
         self._metrics = metrics
         self._refusals = refusals
+        self._metrics_refusal = metrics_refusal or refusal_beyond_loopback
         self._clock = clock
         self._slowest_body = slowest_body
         self._trouble = ""
@@ -203,8 +205,8 @@ class Receiver:
         )
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
-        if not is_loopback_host(request):
-            return await not_found(request)
+        if refusal := self._metrics_refusal(request):
+            return refusal.response()
         body, content_type = self._metrics()
         return web.Response(body=body, headers={"Content-Type": content_type})
 
@@ -218,6 +220,11 @@ def is_loopback_host(request: web.Request) -> bool:
     forwarded = any(name in request.headers for name in _FORWARDING)
     named = _LOOPBACK_HOST.fullmatch(request.host) is not None
     return named and not forwarded and is_loopback(request.remote or "")
+
+
+def refusal_beyond_loopback(request: web.Request) -> Problem | None:
+    """The answer to whoever is not here: there is nothing."""
+    return None if is_loopback_host(request) else Problem(404, _NOT_FOUND)
 
 
 async def not_found(_request: web.Request) -> web.Response:

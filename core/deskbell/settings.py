@@ -14,6 +14,7 @@ from typing import Any
 from .delivery import RetryPolicy
 from .egress import EgressPolicy
 from .pace import Rate
+from .password import Password
 from .secret import Secret
 from .source import Source
 from .template import Template
@@ -107,12 +108,18 @@ class Retention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The whole of ``config.yaml``. ``store`` is the SQLite file; ``priorities`` maps labels to levels."""
+    """The whole of ``config.yaml``. ``store`` is the SQLite file; ``priorities`` maps labels to levels.
+
+    ``password`` opens the pages; without one they are for whoever sits at this machine. ``public_url`` is where else they
+    are reached: its scheme and host.
+    """
 
     path: Path
     host: str
     port: int
     store: Path
+    password: Password | None = None
+    public_url: str = ""
     timezone: tzinfo
     date_format: str
     egress: EgressPolicy = field(default_factory=EgressPolicy)
@@ -127,11 +134,21 @@ class Config:
         return tuple(webhook for webhook in self.webhooks if webhook.enabled)
 
     @property
+    def why_no_password_is_too_little(self) -> str:
+        """Why the pages need a password at ``host``; empty where they have one, or only this machine reaches them."""
+        if self.password or is_loopback(self.host):
+            return ""
+        return (
+            f"server.listen is {self.host}, which other machines reach, and there is no server.admin_password"
+        )
+
+    @property
     def secrets(self) -> tuple[Secret, ...]:
-        """Everything that must never print: URLs, tokens, signing secrets, secret options."""
+        """Everything that must never print: the password, URLs, tokens, signing secrets, secret options."""
         sources = [(*source.tokens, *source.signing_secrets) for source in self.sources.values()]
         webhooks = [(webhook.url, *webhook.secret_options) for webhook in self.webhooks if not webhook.demo]
-        return tuple(secret for group in (*sources, *webhooks) for secret in group if secret)
+        password = (self.password.written,) if self.password else ()
+        return tuple(secret for group in (password, *sources, *webhooks) for secret in group if secret)
 
 
 def is_demo(url: Secret) -> bool:

@@ -366,6 +366,19 @@ def test_beyond_loopback_an_empty_token_is_refused(run: Run, tmp_path: Path) -> 
     assert "neither token nor signing_secret" in refused.stderr
 
 
+def test_beyond_loopback_the_pages_want_a_password(
+    run: Run, serve: Serve, config_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    path = config_file(DEMO)
+    refused = run("serve", "--listen", "0.0.0.0:0")
+    assert (refused.returncode, refused.stdout) == (78, "")
+    assert "there is no server.admin_password: `deskbell password` makes the line" in refused.stderr
+    (tmp_path / "admin").write_text("correct horse battery staple")
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"127.0.0.1:0"', '"127.0.0.1:0", admin_password_file: admin'), "utf-8")
+    assert serve("--listen", "0.0.0.0:0").end() == 0
+
+
 def test_on_loopback_an_empty_token_is_made_and_printed(serve: Serve, tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.yaml", tmp_path)
     server = serve("--listen", "127.0.0.1:0")

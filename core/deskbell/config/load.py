@@ -12,13 +12,13 @@ from deskbell.settings import Config, is_loopback
 from deskbell.source import NativeSource, Source
 from deskbell.transport import Transport
 
-from . import durations, exhibit, service
+from . import durations, exhibit, service, sign_in
 from .comments import cut_texts
 from .document import Document, UnreadableError, read_text, split_lines
 from .environment import expand
 from .findings import Findings, problems
 from .masking import Masks
-from .model import VERSION, ConfigFile
+from .model import VERSION, ConfigFile, ServerEntry
 from .problem import Note, Problem, Severity
 from .scope import Scope
 from .sources import decode_sources
@@ -125,12 +125,15 @@ def _option_names(transports: Mapping[str, Transport[Any]]) -> frozenset[str]:
 def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
     findings = scope.findings
     vocabulary = decode_sources(file.sources or (), scope)
-    host, port = service.read_listen(file.server.listen if file.server else None, findings)
+    server = file.server or ServerEntry()
+    host, port = service.read_listen(server.listen, findings)
     config = Config(
         path=path,
         host=host,
         port=port,
         store=service.read_store(file.store, scope.folder, findings),
+        password=sign_in.read_password(server, scope),
+        public_url=sign_in.read_public_url(server.public_url, findings),
         timezone=service.read_timezone(file.timezone, findings),
         date_format=service.read_date_format(file.date_format, findings),
         egress=service.read_egress((file.egress and file.egress.allow) or (), findings),
@@ -147,6 +150,7 @@ def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
 def _note_open_doors(config: Config, file: ConfigFile, scope: Scope) -> None:
     if is_loopback(config.host):
         return
+    sign_in.note_missing_password(config, scope.findings)
     for index, entry in enumerate(file.sources or ()):
         source = config.sources.get(entry.name or "")
         if source and source.open and not scope.findings.spoilt(("sources", index)):

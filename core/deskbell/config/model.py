@@ -38,6 +38,12 @@ class ServerEntry(Entry):
 
     listen: str | None = None
     """HOST:PORT; port 0 picks a free one."""
+    admin_password: Secret | None = None
+    """What opens the pages, as `deskbell password` prints it."""
+    admin_password_file: str | None = None
+    """A file that holds the password, or its hash."""
+    public_url: str | None = None
+    """Where browsers reach the pages, when a proxy stands in front: https://deskbell.example."""
 
 
 class EgressEntry(Entry):

@@ -72,21 +72,25 @@ class Scope:
 
     def secrets_in_file(self, name: str, path: KeyPath) -> list[str]:
         """The words of a file that holds secrets, one a line; none when it cannot be used."""
+        return self.secret_in_file(name, path).split()
+
+    def secret_in_file(self, name: str, path: KeyPath) -> str:
+        """What a file holds, without the white space round it; empty when it cannot be used."""
         shown = f"{path[-1]}: {self.findings.word(path)}"
         try:
             with (self.folder / name).open("rb") as file:
-                words = file.read(_LARGEST_SECRET_FILE).decode().split()
+                text = file.read(_LARGEST_SECRET_FILE).decode().strip()
         except OSError as error:
             self.findings.error(
                 path, f"{shown} cannot be read: {(error.strerror or 'unknown error').lower()}"
             )
-            return []
+            return ""
         except ValueError:
             self.findings.error(path, f"{shown} is no file with text in UTF-8")
-            return []
-        if not words:
+            return ""
+        if not text:
             self.findings.error(path, f"{shown} is empty")
-        return words
+        return text
 
 
 def note_repeated(names: Iterable[tuple[str, KeyPath]], kind: str, findings: Findings) -> None:

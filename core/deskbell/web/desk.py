@@ -18,6 +18,7 @@ from deskbell.secret import Secret
 from deskbell.settings import Config
 from deskbell.store import Added, Backlog
 
+from .access import Access
 from .keepsakes import Keepsakes
 from .live import Live
 
@@ -46,4 +47,5 @@ class Desk:
     arrivals: Mapping[str, Arrivals]
     started_at: datetime
     live: Live
+    access: Access
     keepsakes: Keepsakes = field(default_factory=Keepsakes)

@@ -1,7 +1,7 @@
-"""Who sees the pages: whoever asks from this machine for this machine. And whose forms count: those we wrote.
+"""Who sees the pages: whom ``Access`` lets in. And whose forms count: those we wrote.
 
-A browser on this machine may be asked by any site to post here (CSRF), or be told that a site's name is 127.0.0.1 (DNS
-rebinding): so the Host must be ours, the Origin as well, and each form carries a token that no other site can read.
+Any site may ask a browser to post here (CSRF): so the Origin must be ours, and each form carries a token that no other
+site can read. Those of a session are its own; whoever is local, or has yet to sign in, gets the one of this start.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import hmac
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
+from typing import NoReturn
 
 from aiohttp import web
+from yarl import URL
 
 from deskbell.errors import DeskbellError
-from deskbell.problem import Problem
-from deskbell.receiver import is_loopback_host
 
 from .desk import Desk
+from .sign_in import LOGIN
 from .visit import FORM_TOKEN, Route, Visit
 from .words import Words, language_of
 
@@ -49,10 +49,13 @@ class Gate:
         """The handler of ``route``."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            if not is_loopback_host(request):
-                return Problem(404, "there is nothing here").response()
+            if refusal := self._desk.access.refusal(request):
+                return refusal.response()
             visit = self._visit(request)
             try:
+                self._check_origin(visit)
+                if not (visit.admitted or route.open):
+                    _send_to_login(visit)
                 await self._check_form(visit)
                 response = await route.answer(visit)
             except web.HTTPException as answer:
@@ -68,24 +71,34 @@ class Gate:
 
     def _visit(self, request: web.Request) -> Visit:
         words = Words(language_of(request), self._desk.config().timezone)
-        return Visit(request, self._desk, words, self._form_token)
+        session = self._desk.access.session(request)
+        return Visit(
+            request,
+            self._desk,
+            words,
+            form_token=session.form_token if session else self._form_token,
+            signed_in=session is not None,
+            admitted=session is not None or not self._desk.access.needs_password,
+        )
+
+    def _check_origin(self, visit: Visit) -> None:
+        request = visit.request
+        if request.method not in _SAFE and not self._desk.access.is_same_origin(request):
+            raise web.HTTPForbidden(text=visit.words.say("page.error.origin"))
 
     async def _check_form(self, visit: Visit) -> None:
-        request = visit.request
-        if request.method in _SAFE:
+        if visit.request.method in _SAFE:
             return
-        if not _same_origin(request):
-            raise web.HTTPForbidden(text=visit.words.say("page.error.origin"))
         given = (await visit.form()).get(FORM_TOKEN, "")
         if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), visit.form_token.encode()):
             raise web.HTTPForbidden(text=visit.words.say("page.error.form"))
 
 
-def _same_origin(request: web.Request) -> bool:
-    """https://html.spec.whatwg.org/multipage/browsers.html#origin; every browser sends one of the two with a POST."""
-    if (origin := request.headers.get("Origin")) is not None:
-        return urlsplit(origin).netloc == request.host
-    return request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
+def _send_to_login(visit: Visit) -> NoReturn:
+    """And then to the page that was asked for; a form is lost, and begins at the front page."""
+    request = visit.request
+    wanted = request.path_qs if request.method in _SAFE else "/"
+    raise web.HTTPSeeOther(str(URL(LOGIN).with_query(next=wanted)))
 
 
 async def _answered(visit: Visit, answer: web.HTTPException) -> web.StreamResponse:

@@ -6,7 +6,19 @@ from aiohttp import web
 
 from deskbell.languages import LANGUAGES
 
-from . import deliveries, delivery, demo, editing, health, replay, sources, switching, trying, webhooks
+from . import (
+    deliveries,
+    delivery,
+    demo,
+    editing,
+    health,
+    replay,
+    sign_in,
+    sources,
+    switching,
+    trying,
+    webhooks,
+)
 from .desk import Desk
 from .gate import Gate
 from .rendering import get_static
@@ -46,6 +58,7 @@ ROUTES = (
     *sources.ROUTES,
     *health.ROUTES,
     *demo.ROUTES,
+    *sign_in.ROUTES,
     Route("GET", "/static/{hash}/{name}", _get_static, open=True),
     Route("GET", "/live", _get_changes),
     Route("POST", "/language", _post_language, open=True),

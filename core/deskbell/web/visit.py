@@ -20,13 +20,17 @@ FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What a page gets. ``form_token`` goes into each form; ``signed_in``: with a password, not by being local."""
+    """What a page gets. ``form_token`` goes into each form; ``signed_in``: with a password, not by being local.
+
+    ``admitted``: signed in, or need not.
+    """
 
     request: web.Request
     desk: Desk
     words: Words
     form_token: str
-    signed_in: bool = False
+    signed_in: bool
+    admitted: bool
 
     async def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """``template`` with ``values``; a template further knows ``visit``, ``say`` and ``words``."""

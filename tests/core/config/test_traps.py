@@ -139,7 +139,7 @@ def test_a_trap_hides_no_other_problem(problems: Problems, good: str) -> None:
 def test_beyond_loopback_a_source_without_a_token_is_an_error(problems: Problems, good: str) -> None:
     text = good.replace("    token: a-token-of-the-tests\n", "")
     assert problems(text) == []
-    (found,) = problems("server: {listen: 0.0.0.0:8700}\n" + text)
+    found, _ = problems("server: {listen: 0.0.0.0:8700}\n" + text)[::-1]
     assert "error source clientxcms has neither token nor signing_secret" in found
 
 

@@ -25,6 +25,9 @@ HEAD = (
     'version: 1\nserver: {listen: "127.0.0.1:0"}\negress: {allow: [127.0.0.0/8]}\ntimezone: UTC\n'
     f"sources:\n  - {{name: clientxcms, token: {TOKEN}}}\n"
 )
+PASSWORD = "correct horse battery staple"
+PASSWORD_HASH = "scrypt:16:1:1:YSBzYWx0IG9mIHNpeHRlZQ:a-_1RKeoCTcl_hhuRFpHoswB9XMjO0YShdDBwf6Wf9U"
+"""Of that, as cheap as can be."""
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
@@ -180,6 +183,12 @@ async def open_site(tmp_path: Path, plugins: Plugins) -> AsyncIterator[Open]:
             return Site(door, session, tmp_path)
 
         yield open_it
+
+
+def with_password(head: str = HEAD, public_url: str = "") -> str:
+    """``head`` with ``PASSWORD`` before the pages, which a proxy shows at ``public_url``."""
+    more = f', admin_password: "{PASSWORD_HASH}"' + (f', public_url: "{public_url}"' if public_url else "")
+    return head.replace('"127.0.0.1:0"', f'"127.0.0.1:0"{more}')
 
 
 def rows_of(page: Page) -> int:

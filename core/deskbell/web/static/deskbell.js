@@ -39,7 +39,9 @@ async function refresh() {
   refreshing = true;
   try {
     const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-    if (answer.ok && !answer.redirected) {
+    if (answer.redirected) {
+      location.reload(); /* to the page to sign in: the session is over */
+    } else if (answer.ok) {
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const old of live()) {
         const fresh = page.getElementById(old.id);
@@ -77,7 +79,7 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
       const answer = await fetch(form.dataset.preview, { method: "POST", body: new URLSearchParams(new FormData(form)) });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       const here = document.querySelector("[data-preview-here]");
-      if (answer.ok && number === latest && here) {
+      if (answer.ok && !answer.redirected && number === latest && here) {
         here.replaceChildren(...[...page.body.childNodes].map((node) => document.adoptNode(node)));
       }
     } catch {
