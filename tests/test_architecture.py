@@ -30,8 +30,8 @@ LEVELS: dict[int, set[str]] = {
     },
     4: {"dispatcher", "edit", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
     5: {
-        "app", "cli", "control", "played", "preview", "reload", "scaffold", "starter", "testing", "trial", "web",
-        "__main__",
+        "app", "cli", "control", "inventory", "played", "preview", "reload", "scaffold", "starter", "testing", "trial",
+        "web", "__main__",
     },
 }  # fmt: skip
 LEVEL_OF = {module: level for level, modules in LEVELS.items() for module in modules}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,6 @@ from .setting import config_option, read_setting
 
 if TYPE_CHECKING:
     from deskbell.plugins import BrokenPlugin, PluginInfo, Plugins
-    from deskbell.settings import Config
 
 _HEADINGS = ("PLUGIN", "FROM", "PROVIDES", "USED BY")
 _NOT_LOADED = "NOT LOADED"
@@ -26,19 +24,11 @@ _NOT_LOADED = "NOT LOADED"
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(config_path: Path, as_json: bool) -> None:
     """Each plugin: where it comes from, what it provides, who uses it, or why it is broken."""
+    from deskbell.inventory import users_of
+
     setting = read_setting(config_path)  # without a config, or with a wrong one, nobody uses anything
     used_by = users_of(setting.loaded.config) if setting.loaded.config else {}
     sys.exit(show_plugins(setting.plugins, used_by=used_by, as_json=as_json))
-
-
-def users_of(config: Config) -> dict[str, list[str]]:
-    """The webhooks and sources of the config by what they use, named as in ``transport discord``."""
-    used_by = defaultdict[str, list[str]](list)
-    for webhook in config.webhooks:
-        used_by[f"transport {webhook.transport.name}"].append(webhook.name)
-    for source in config.sources.values():
-        used_by[f"source {source.adapter.name}"].append(source.name)
-    return dict(used_by)
 
 
 def show_plugins(plugins: Plugins, *, used_by: Mapping[str, Sequence[str]], as_json: bool) -> int:
@@ -55,6 +45,8 @@ def show_plugins(plugins: Plugins, *, used_by: Mapping[str, Sequence[str]], as_j
 
 
 def _entries(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    from deskbell.inventory import users
+
     for info in plugins.loaded:
         yield {
             **_origin(info, "loaded"),
@@ -62,7 +54,7 @@ def _entries(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> Iterator
             "sources": info.sources,
             "hooks": info.hooks,
             "lacks": info.lacks,
-            "used_by": _users(info, used_by),
+            "used_by": users(info, used_by),
         }
     for broken in plugins.broken:
         yield {**_origin(broken, "broken"), "reason": broken.reason, "fix": broken.fix}
@@ -97,23 +89,22 @@ def _table(plugins: Plugins, used_by: Mapping[str, Sequence[str]]) -> None:
 
 
 def _explain(broken: BrokenPlugin) -> None:
-    from deskbell.discovery import DISABLE_VARIABLE
+    from deskbell.inventory import way_round
 
     click.echo(f"    {broken.reason}")
     click.echo(f"    fix: {broken.fix}")
-    if DISABLE_VARIABLE not in broken.fix:
-        click.echo(f"    or leave it out: {DISABLE_VARIABLE}={broken.name}")
+    if setting := way_round(broken):
+        click.echo(f"    or leave it out: {setting}")
 
 
 def _provided(info: PluginInfo) -> str:
     """``transport ntfy``, and which events it is told of."""
-    observed = [hook for hook in info.hooks if hook not in ("deskbell_transports", "deskbell_sources")]
-    return ", ".join([*info.provided(), *observed]) or "nothing"
+    from deskbell.inventory import observed
 
-
-def _users(info: PluginInfo, used_by: Mapping[str, Sequence[str]]) -> list[str]:
-    return [user for provided in info.provided() for user in used_by.get(provided, ())]
+    return ", ".join([*info.provided(), *observed(info)]) or "nothing"
 
 
 def _user_list(info: PluginInfo, used_by: Mapping[str, Sequence[str]]) -> str:
-    return ", ".join(_users(info, used_by)) or "-"
+    from deskbell.inventory import users
+
+    return ", ".join(users(info, used_by)) or "-"

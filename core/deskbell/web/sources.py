@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from yarl import URL
 
 from deskbell.arrivals import Arrivals
 from deskbell.event import Action
@@ -54,14 +55,14 @@ async def get_sources(visit: Visit) -> web.Response:
         sources=await asyncio.gather(*shown),
         searched_since=latest.searched_since,
         strangers=visit.desk.arrivals.get("", Arrivals()),
-        local=is_loopback(visit.request.url.host or ""),
+        local=is_loopback(URL(public_address(visit)).host or ""),
         masked=lambda text: masked(config, text),
     )
 
 
 def public_address(visit: Visit) -> str:
-    """What the address of this service begins with for others: as the browser asked for it."""
-    return f"{visit.request.scheme}://{visit.request.host}"
+    """What the address of this service begins with for others: as the config says, else as the browser asked for it."""
+    return visit.desk.config().public_url or f"{visit.request.scheme}://{visit.request.host}"
 
 
 async def _shown(visit: Visit, source: SourceSettings, heard: Heard | None) -> Shown:

@@ -9,7 +9,7 @@ from deskbell.web.gate import HEADERS
 from .conftest import Open
 
 DEMO = 'webhooks:\n  - {name: desk, url: "demo:slack", action: "*", message: "%subject%"}\n'
-PAGES = ["/", "/deliveries/replay", "/sources", "/health", "/demo/"]
+PAGES = ["/", "/deliveries/replay", "/sources", "/plugins", "/health", "/demo/"]
 
 
 @pytest.mark.parametrize("path", PAGES)

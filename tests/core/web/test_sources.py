@@ -86,6 +86,15 @@ async def test_the_url_begins_as_the_browser_asked_for_it(open_site: Open) -> No
     assert code_of(page, "url-clientxcms") == f"http://localhost:{port}/events/clientxcms/YOUR-TOKEN"
 
 
+async def test_the_url_begins_as_the_config_says(open_site: Open) -> None:
+    public = 'server: {listen: "127.0.0.1:0", public_url: "https://desk.example"}\n'
+    site = await open_site(DEMO, f"version: 1\n{public}sources:\n  - {{name: deskbell, token: {TOKEN}}}\n")
+    page = await site.page("/sources")
+    assert code_of(page, "url-deskbell") == "https://desk.example/events/deskbell/YOUR-TOKEN"
+    assert "curl -X POST https://desk.example/events/deskbell" in code_of(page, "curl-line-deskbell")
+    assert "which only this machine can reach" not in page.words
+
+
 async def test_a_token_of_this_start_alone_is_in_the_url_and_it_works(open_site: Open) -> None:
     site = await open_site(DEMO, START + "  - {name: deskbell}\n")
     page = await site.page("/sources")
