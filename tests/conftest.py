@@ -56,6 +56,14 @@ Serve = Callable[..., Server]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.fixture(autouse=True, scope="session")
+def private_files() -> Iterator[None]:
+    """Configs of tests hold tokens: nobody else may read them, as `check` asks of their owners."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def config_file(tmp_path: Path) -> Callable[[str], Path]:
     """Write ``config.yaml`` in the test's folder; the head (a port, a source with a token) is added."""

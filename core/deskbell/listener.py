@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -27,6 +28,8 @@ MOST_PER_ADDRESS = 512
 """Behind a proxy every sender has one address."""
 SLOWEST_HEAD = 10.0
 """Seconds that a connection may stay without a whole request: silent, or with headers that drip."""
+_OTHER_FILES = 256
+"""File descriptors for all else: the store, the lanes, the libraries."""
 _READING_GRACE = 5.0
 """Seconds that requests in progress have at a stop; with the dispatcher's grace it stays within 25."""
 _BACKLOG = 1024
@@ -53,12 +56,12 @@ class Connections:
         self,
         refusals: Refusals | None = None,
         *,
-        most: int = MOST_CONNECTIONS,
+        most: int | None = None,
         most_per_address: int = MOST_PER_ADDRESS,
     ) -> None:
         self.refusals = refusals or Refusals()
         self._most_per_address = most_per_address
-        self._all = _Group(most)
+        self._all = _Group(most or room_for_connections())
         self._by_address = dict[str, _Group]()
 
     def enter(self, connection: Connection) -> None:
@@ -99,6 +102,16 @@ class Connections:
             _log.warning("from %s: too many connections; one was dropped", connection.address)
         self.leave(connection)
         connection.drop()
+
+
+def room_for_connections() -> int:
+    """As many as we want, if the process may open so many files; it raises its own soft limit as far as it may."""
+    wanted = MOST_CONNECTIONS + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        soft = min(wanted, hard) if hard != resource.RLIM_INFINITY else wanted
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
 class Connection(web.RequestHandler):

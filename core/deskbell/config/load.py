@@ -19,6 +19,7 @@ from .environment import expand
 from .findings import Findings, problems
 from .masking import Masks
 from .model import VERSION, ConfigFile, ServerEntry
+from .modes import note_inline_secrets
 from .problem import Note, Problem, Severity
 from .scope import Scope
 from .sources import decode_sources
@@ -74,6 +75,7 @@ def load_config(
         findings.add(note)
     data = expand(document.data, environ, findings)
     masks.learn(data)
+    note_inline_secrets(path, document, masks, findings)
     file = read_file(data, findings, _option_names(transports))
     scope = Scope(
         findings=findings,

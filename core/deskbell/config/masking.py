@@ -53,9 +53,14 @@ class Masks:
         elif isinstance(data, dict):
             for key, value in data.items():
                 if self.is_secret(key):
-                    self._values.update(text for text in _texts(value) if _is_worth_hiding(text))
+                    self._values.update(text for text in _texts(value) if self.is_worth_hiding(text))
                 else:
                     self.learn(value)
+
+    @staticmethod
+    def is_worth_hiding(text: str) -> bool:
+        """False for a demo channel, and for what is too short to be a secret."""
+        return len(text.rpartition("://")[2]) >= _SHORTEST_VALUE and not text.startswith(DEMO_SCHEME)
 
     def scrub(self, text: str) -> str:
         """``text`` without the values that were remembered, and without what a transport calls secret."""
@@ -83,10 +88,6 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, dict)):
         for item in value.values() if isinstance(value, dict) else value:
             yield from _texts(item)
-
-
-def _is_worth_hiding(text: str) -> bool:
-    return len(text.rpartition("://")[2]) >= _SHORTEST_VALUE and not text.startswith(DEMO_SCHEME)
 
 
 def _redacted(transport: Transport[Any], text: str) -> str:

@@ -13,6 +13,7 @@ from deskbell.source import Source
 from deskbell.transport import Transport
 
 from .findings import Findings
+from .modes import READABLE, everybody_reads
 from .problem import KeyPath
 from .suggest import did_you_mean, one_of
 
@@ -90,6 +91,8 @@ class Scope:
             return ""
         if not text:
             self.findings.error(path, f"{shown} is empty")
+        if everybody_reads(self.folder / name):
+            self.findings.warning(path, f"{shown}: {READABLE}", f"chmod 600 {name}")
         return text
 
 
