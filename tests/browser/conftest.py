@@ -52,8 +52,9 @@ def _missing() -> str:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One for the tests of a module. Playwright keeps an event loop running meanwhile, so it must end with them."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=WAIT)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield started
