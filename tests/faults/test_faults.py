@@ -13,8 +13,9 @@ from tests.faults.recorder import Manner
 from tests.faults.rig import Hook, Rig
 from tests.faults.scenarios import SCENARIOS, pressed
 
-READY_WITHIN = 2.0
-"""Seconds from a start to accepting, and to the first delivery, whatever waits."""
+READY_WITHIN = 4
+"""Times a start on an empty store: until it accepts, and until the first delivery, whatever waits. For seconds there is
+``bench/engine.py restart``."""
 
 
 def test_kill_9_at_any_instant_loses_nothing_and_doubles_only_what_was_in_flight(tmp_path: Path) -> None:
@@ -23,7 +24,8 @@ def test_kill_9_at_any_instant_loses_nothing_and_doubles_only_what_was_in_flight
     assert run.judgement.violations == []
     assert sum(run.in_flight) >= kills, "the kills met an idle server"
     assert run.judgement.figures["accepted"] >= kills
-    assert statistics.median(run.starts) <= READY_WITHIN  # this machine is shared: one may be slower
+    empty, *others = run.starts
+    assert statistics.median(others) <= READY_WITHIN * empty  # other work may slow one of them
 
 
 @pytest.mark.parametrize("kind", ["once", "twice", "hung"])
@@ -64,8 +66,8 @@ def test_a_crowd_that_cannot_be_taken_is_told_so_at_once(priority: str, tmp_path
 
 def test_a_start_with_100_000_waiting_deliveries_is_quick(tmp_path: Path) -> None:
     run = backlog_run(tmp_path, rows=100_000)
-    assert run.figures["start s"] <= READY_WITHIN
-    assert run.figures["first delivery s"] <= READY_WITHIN
+    assert run.figures["start s"] <= READY_WITHIN * run.starts[0]
+    assert run.figures["first delivery s"] <= READY_WITHIN * run.starts[0]
     assert run.judgement.figures["accepted"] == 80
 
 
