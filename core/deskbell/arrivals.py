@@ -23,13 +23,12 @@ class Refusal:
 
 @dataclass(slots=True)
 class Arrivals:
-    """Of one source. ``latest`` has the last refusals, the newest last."""
+    """Of one source. ``refused`` counts all refusals, ``latest`` has the last that are worth telling, the newest last."""
 
     taken: int = 0
     refused: int = 0
     latest: deque[Refusal] = field(default_factory=lambda: deque(maxlen=MOST_REFUSALS))
 
-    def refuse(self, at: datetime, status: int, reason: str) -> None:
-        """Remember one more refusal."""
-        self.refused += 1
+    def remember(self, at: datetime, status: int, reason: str) -> None:
+        """One of the refusals, to be told."""
         self.latest.append(Refusal(at, status, reason[:LONGEST_REASON]))

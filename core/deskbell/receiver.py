@@ -128,8 +128,10 @@ class Receiver:
             wait = {"Retry-After": str(self._refusals.seconds_left(failures))}
             problem = error = Problem(429, _TOO_MANY_FAILURES, headers=wait, close=True)
         self._refusals.count(REASONS[problem.status])
+        arrivals = self.arrivals[source.name if source else ""]
+        arrivals.refused += 1
         if failures is None or failures.worth_telling:
-            self._note(source.name if source else "", problem, error)
+            self._note(arrivals, problem, error)
             self._tell(request, source, problem, error)
         return problem
 
@@ -147,12 +149,12 @@ class Receiver:
         told = "source %s, from %s: answered %d: %s"
         _log.log(level, told, name, request.remote, problem.status, error, exc_info=defect)
 
-    def _note(self, source: str, problem: Problem, error: Exception) -> None:
+    def _note(self, arrivals: Arrivals, problem: Problem, error: Exception) -> None:
         """Remember a refusal, for the owner. A defect's own words may hold what was sent: they are for the log."""
         defect = problem.status == HTTPStatus.INTERNAL_SERVER_ERROR
         faults = [f"{fault.path}: {fault.message}" for fault in problem.faults]
         reason = problem.detail if defect else "; ".join([str(error), *faults])
-        self.arrivals[source].refuse(datetime.fromtimestamp(self._clock(), UTC), problem.status, reason)
+        arrivals.remember(datetime.fromtimestamp(self._clock(), UTC), problem.status, reason)
 
     async def _take(self, request: web.Request, source: SourceSettings) -> Added:
         if request.method != "POST":

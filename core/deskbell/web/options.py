@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from deskbell.config.masking import Masks
 from deskbell.secret import MASK
 from deskbell.transport import Transport
 
-_KINDS = {
-    "string": "text",
-    "boolean": "switch",
-    "integer": "whole",
-    "number": "number",
-    "array": "list",
-    "object": "table",
-}
+from .option_fields import option_fields
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One key. ``kinds`` are words of ``plugins.kind``; ``choices`` are all that may be written. A secret's default is
+    """One key. ``kind`` is a word of ``plugins.kind``; ``choices`` are all that may be written. A secret's default is
     masked."""
 
     name: str
-    kinds: Sequence[str]
+    kind: str
     choices: Sequence[str]
     secret: bool
     required: bool
@@ -37,34 +33,18 @@ class Option:
 
 def options_of(transport: Transport[Any]) -> list[Option]:
     """Each in its order. It asks a plugin's own types, which may raise anything."""
-    schema = transport.options_type.model_json_schema()
-    masks, required = Masks((transport,)), schema.get("required", ())
-    return [
-        _option(name, part, secret=masks.is_secret(name), required=name in required)
-        for name, part in schema.get("properties", {}).items()
-    ]
+    asked = {field.name: field for field in option_fields(transport.options_type)}
+    masks, options = Masks((transport,)), list[Option]()
+    for name, field in transport.options_type.model_fields.items():
+        kind, choices = (asked[name].kind, asked[name].choices) if name in asked else ("structure", ())
+        secret = masks.is_secret(name)
+        default = _default(field, secret=secret)
+        about = field.description or ""
+        options.append(Option(name, kind, choices, secret, field.is_required(), default, about))
+    return options
 
 
-def _option(name: str, part: Mapping[str, Any], *, secret: bool, required: bool) -> Option:
-    shapes = [shape for shape in part.get("anyOf", [part]) if shape.get("type") != "null"]
-    choices = [choice for shape in shapes for choice in _choices(shape)]
-    default = part.get("default")
-    shown = MASK if secret else json.dumps(default, ensure_ascii=False)
-    return Option(
-        name=name,
-        kinds=() if choices else list(dict.fromkeys(map(_kind, shapes))),
-        choices=choices,
-        secret=secret,
-        required=required,
-        default="" if default in (None, {}, []) else shown,
-        about=str(part.get("description", "")),
-    )
-
-
-def _choices(shape: Mapping[str, Any]) -> Iterator[str]:
-    yield from map(str, shape.get("enum", [shape["const"]] if "const" in shape else []))
-
-
-def _kind(shape: Mapping[str, Any]) -> str:
-    """What refers to a model of its own is a table; what says nothing may be anything."""
-    return "table" if "$ref" in shape else _KINDS.get(str(shape.get("type")), "any")
+def _default(field: FieldInfo, *, secret: bool) -> str:
+    if field.default in (None, PydanticUndefined, {}, []):
+        return ""
+    return MASK if secret else json.dumps(field.default, ensure_ascii=False, default=str)

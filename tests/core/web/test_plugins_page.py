@@ -50,15 +50,21 @@ ODD = """
 import time
 import deskbell
 
+class Gong:
+    def __str__(self):
+        raise SystemExit("no words")
+
+class Bell:
+    def __str__(self):
+        time.sleep(60)
+
 class Odd(deskbell.Options):
-    @classmethod
-    def model_json_schema(cls, *_, **__):
-        raise SystemExit("no schema")
+    model_config = {"arbitrary_types_allowed": True}
+    gong: Gong = Gong()
 
 class Slow(deskbell.Options):
-    @classmethod
-    def model_json_schema(cls, *_, **__):
-        time.sleep(60)
+    model_config = {"arbitrary_types_allowed": True}
+    bell: Bell = Bell()
 
 class First(deskbell.Transport[Odd]):
     name = "odd"
@@ -112,7 +118,7 @@ async def test_a_plugin_is_shown_with_its_file_what_it_provides_and_its_options(
     assert "And this is for authors" not in bell
     assert "Used by nobody" in bell
     assert "topic required text <script>alert(1)</script> {{ 7 * 7 }}" in bell
-    assert "volume a whole number 3" in bell
+    assert "volume a number 3" in bell
     assert 'mood calm, loud "calm"' in bell
     assert "password secret text •••" in bell
     assert "Is told of events by deskbell_attempt_finished" in bell
@@ -185,8 +191,8 @@ async def test_naughty_reasons_are_inert(
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("fr", ["non chargé", "Utilisé par", "un nombre entier"]),
-        ("es", ["no cargado", "Lo usan", "un número entero"]),
+        ("fr", ["non chargé", "Utilisé par", "un nombre"]),
+        ("es", ["no cargado", "Lo usan", "un número"]),
     ],
 )
 async def test_it_speaks_the_readers_language(open_site: Open, language: str, words: list[str]) -> None:

@@ -14,6 +14,7 @@ from tests.faults.shelf import Past, Shelf
 
 from deskbell.arrivals import MOST_REFUSALS
 from deskbell.plugins import Plugins, load_plugins
+from deskbell.refusals import MOST_FAILURES
 
 from .conftest import HEAD, TOKEN, Open, Page, Site
 
@@ -191,13 +192,15 @@ async def test_a_url_that_names_no_source_is_noticed(open_site: Open) -> None:
     assert CANARY not in page.html
 
 
-async def test_only_the_last_refusals_are_kept(open_site: Open) -> None:
+async def test_all_refusals_are_counted_and_the_last_that_are_told_are_kept(open_site: Open) -> None:
+    """Strangers who go on are told of no more; but they are counted."""
     site = await open_site(DEMO)
-    for _ in range(MOST_REFUSALS + 3):
+    for _ in range(MOST_FAILURES + 5):
         await site.ask("POST", "/events/clientxcms/wrong", json={})
     page = await site.page("/sources")
-    assert f"Refused since the start {MOST_REFUSALS + 3}" in page.words
+    assert f"Refused since the start {MOST_FAILURES + 5}" in page.words
     assert page.html.count("<td data-label") == 2 * MOST_REFUSALS
+    assert page.words.count("429") == 1
 
 
 async def test_what_a_strangers_adapter_says_is_inert_and_holds_up_no_page(open_site: Open) -> None:
