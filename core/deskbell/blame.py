@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
 
 from .discovery import Candidate
 from .errors import PluginError
 
 _LONGEST_REASON = 500
 """Characters."""
+_OTHERS = frozenset({"deskbell", "pluggy", *sys.stdlib_module_names})
+"""Packages in whose code an error is raised for a plugin, and not by it."""
 
 
 @contextmanager
@@ -42,12 +47,25 @@ def _fix(candidate: Candidate, error: BaseException | None = None) -> str:
 
 
 def in_words(error: BaseException) -> str:
-    """Its type and its text, on one line."""
+    """Its type, its text and its place in the plugin, on one line."""
     try:
         said = str(error)
     except Exception:  # noqa: BLE001 - an exception's own text is a plugin's code too
         said = "(its text cannot be read)"
-    return _in_one_line(f"{type(error).__name__}: {said}")
+    return _in_one_line(f"{type(error).__name__}: {said}") + place_of(error)
+
+
+def place_of(error: BaseException) -> str:
+    """Which line of the plugin it came through last, as in `` (deskbell_ntfy/api.py, line 12)``; empty when none."""
+    lines = [
+        (str(frame.f_globals.get("__name__")).partition(".")[0], frame.f_code.co_filename, number)
+        for frame, number in walk_tb(error.__traceback__)
+    ]
+    plugin = next((package for package, _, _ in lines if package not in _OTHERS), None)
+    for package, file, number in reversed(lines):
+        if package == plugin:
+            return f" ({'/'.join(Path(file).parts[-2:])}, line {number})"
+    return ""
 
 
 def _in_one_line(text: str) -> str:

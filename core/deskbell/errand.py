@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import trace
+from .blame import place_of
 from .breakoff import BLOCKED, BrokenOff, breakable
 from .errors import SendError
 from .notice import Notice, clean
@@ -192,7 +193,7 @@ def _words(value: object, redact: Redactor) -> str:
 
 
 def _said(error: BaseException) -> str:
-    return "".join(traceback.format_exception_only(error))
+    return "".join(traceback.format_exception_only(error)).rstrip() + place_of(error)
 
 
 def _kind(value: object) -> str:

@@ -150,7 +150,7 @@ def test_a_webhook_whose_plugin_is_left_out_is_told_so(
             "return {'text': object()}",
             "format failed: TypeError: Object of type object is not JSON serializable",
         ),
-        ("raise KeyError('subject')", "format failed: KeyError: 'subject'"),
+        ("raise KeyError('subject')", "format failed: KeyError: 'subject' (plugins.d/bell.py, line {line})"),
         ("return ['text']", "format returned an object of type list, and a payload is a dict"),
     ],
 )
@@ -162,6 +162,7 @@ def test_a_format_that_fails_names_the_plugin_and_the_lane_goes_on(
         "        return {", f"        if notice.event.ticket == '1': {body}\n        return {{"
     )
     (tmp_path / "plugins.d" / "bell.py").write_text(wrong, "utf-8")
+    reason = reason.format(line=wrong[: wrong.index(body)].count("\n") + 1)
     (tmp_path / "event.json").write_text('{"action": "Submit", "ticket": 2, "subject": "next"}', "utf-8")
     config_file(WEBHOOK.format(url=sink.url, transport="bell"))
     sent = run("send", "desk")

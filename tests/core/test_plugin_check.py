@@ -150,7 +150,7 @@ def test_options_that_are_no_text_are_written_as_in_the_config(
 GOOD = ("plugin-check", "bell", *HALL)
 FAKES = {
     "async def fake(cls): return None": "Bell.fake is async: write def",
-    "def fake(cls): raise OSError('no room')": "fake() raised OSError: no room: return a deskbell.FakeService",
+    "def fake(cls): raise OSError('no room')": "fake() raised OSError: no room (plugins.d/bell.py, line ",
     "def fake(cls): return 5": "fake() returned 5: return an instance of a subclass of deskbell.FakeService",
 }
 

@@ -211,6 +211,14 @@ class TestSingleFile:
         assert fault.fix == f"mend {tmp_path.name}/misspelt.py"
         assert not any(name.endswith("misspelt") for name in sys.modules)
 
+    @pytest.mark.parametrize("raised", ["1 / 0", "json.loads('{')", "deskbell.FakeService().nothing"])
+    def test_what_it_raises_is_told_with_its_own_last_line(self, tmp_path: Path, raised: str) -> None:
+        """Not with a line of the library that it calls, where nobody could mend anything."""
+        lines = ["import json", "import deskbell", "def ring():", f"    {raised}", "ring()"]
+        (tmp_path / "bell.py").write_text("\n".join(lines))
+        fault = broken(load_plugins(plugins_dir=tmp_path, entry_points=[]), "bell")
+        assert fault.reason.endswith(f" ({tmp_path.name}/bell.py, line 4)")
+
     def test_folder_that_does_not_exist_is_told(self, tmp_path: Path) -> None:
         fault = broken(load_plugins(plugins_dir=tmp_path / "plugins.d", entry_points=[]), "plugins.d")
         assert fault.reason == "plugins_dir plugins.d is no folder"
@@ -623,7 +631,7 @@ class TestTable:
         assert cells["old"] == ["deskbell-old 1.0", "left out"]
         below = lines[[line.startswith("matrix") for line in lines].index(True) + 1 :][:3]
         assert [line.strip() for line in below] == [
-            "ModuleNotFoundError: No module named 'nio'",
+            "ModuleNotFoundError: No module named 'nio' (deskbell-matrix/deskbell_matrix.py, line 1)",
             "fix: pip install nio (or whichever package provides the module nio)",
             "or leave it out: DESKBELL_DISABLE_PLUGINS=matrix",
         ]
@@ -644,7 +652,10 @@ class TestTable:
             "used_by": ["cms"],
         }
         assert entries["matrix"]["state"] == "broken"
-        assert entries["matrix"]["reason"] == "ModuleNotFoundError: No module named 'nio'"
+        assert (
+            entries["matrix"]["reason"]
+            == "ModuleNotFoundError: No module named 'nio' (deskbell-matrix/deskbell_matrix.py, line 1)"
+        )
         assert entries["old"]["state"] == "disabled"
 
     def test_a_transport_whose_library_is_not_here_is_loaded_and_says_so(

@@ -28,6 +28,7 @@ from deskbell import (
     Response,
     Secret,
     SendContext,
+    Template,
     TemporaryFailure,
     Throttled,
     Transport,
@@ -36,6 +37,7 @@ from deskbell import (
     retry_after,
     seconds_in,
 )
+from deskbell.testing import sample_notice
 
 
 class TopicOptions(Options):
@@ -134,6 +136,15 @@ def test_wrong_options_are_refused_where_they_stand(
 
 def test_an_unquoted_id_in_yaml_is_an_exact_text() -> None:
     assert TopicOptions.model_validate({"topic": 1097219411294621797}).topic == "1097219411294621797"
+
+
+class Titled(Options):
+    title: Template = Template.of_option("%subject%")
+
+
+def test_an_option_that_is_a_template_may_have_one_as_its_default() -> None:
+    notice = sample_notice()
+    assert notice.using(Titled().title).text(escape=plain, limit=99) == notice.values["subject"]
 
 
 MISTAKES = """

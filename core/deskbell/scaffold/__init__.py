@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+import unicodedata
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,8 @@ from deskbell.conformance import RESERVED_NAMES
 Kind: TypeAlias = Literal["transport", "source"]
 """What the new plugin provides."""
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_NAME = re.compile(r"[a-z](?:[a-z0-9_]*[a-z0-9])?", re.ASCII)
+"""As a transport may be called, and a distribution too: that ends with a letter or a digit."""
 _PREFIX = re.compile(r"\Adeskbell[-_ ]+(?=.)", re.IGNORECASE)
 _PURPOSES: Mapping[Kind, str] = {
     "transport": "shows support-ticket events there",
@@ -44,7 +46,7 @@ def fault_of(name: str) -> str:
     if not _NAME.fullmatch(name):
         usable = _usable(name)
         instead = f": write {usable}" if usable else ""
-        return f"a name is like my_service (a-z, 0-9 and _; a letter first), not {name!r}{instead}"
+        return f"a name is like my_service (a-z, 0-9 and _; a letter first, no _ last), not {name!r}{instead}"
     if name in RESERVED_NAMES:
         return f"the name {name} is deskbell's own: choose another one"
     if (
@@ -58,7 +60,8 @@ def fault_of(name: str) -> str:
 
 def _usable(name: str) -> str:
     """The nearest name that is well formed; empty when there is none."""
-    words = re.sub(r"[\W_]+", "_", _PREFIX.sub("", name.strip()), flags=re.ASCII).strip("_").lower()
+    bare = "".join(char for char in unicodedata.normalize("NFD", name) if not unicodedata.combining(char))
+    words = re.sub(r"[\W_]+", "_", _PREFIX.sub("", bare.strip()), flags=re.ASCII).strip("_").lower()
     return words if _NAME.fullmatch(words) else ""
 
 
