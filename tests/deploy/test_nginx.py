@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 HOST = "deskbell.example"
+PASSWORD = "correct horse battery staple"
 DEMO = 'webhooks:\n  - {name: desk, url: "demo:slack", action: "*", message: "%subject%"}\n'
 EVENT = json.dumps({"payload": {"action": "helpdesk_created", "ticketid": "1", "subject": "hé"}}).encode()
 AROUND = """\
@@ -56,11 +58,18 @@ class Front:
     trust: ssl.SSLContext
     folder: Path
 
-    def ask(self, target: str, method: str = "GET", body: bytes = b"") -> tuple[int, bytes]:
+    def ask(
+        self,
+        target: str,
+        method: str = "GET",
+        body: bytes = b"",
+        kind: str = "application/json",
+        cookie: str = "",
+    ) -> tuple[int, bytes]:
         """Status and whole answer of a request whose target is sent as it stands: no client tidies it up."""
         head = (
-            f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\nCookie: {cookie}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         with (
             socket.create_connection(("127.0.0.1", self.port), timeout=20) as plain,
@@ -215,3 +224,40 @@ def test_no_token_stands_in_its_logs_also_when_deskbell_is_down(front: Start, se
         ("/events/clientxcms/***", "502"),
     ]
     assert TOKEN not in logs
+
+
+@pytest.fixture
+def guarded(serve: Serve, config_file: Callable[[str], Path], tmp_path: Path) -> Server:
+    """A server with a password, which knows the front's name."""
+    (tmp_path / "admin").write_text(PASSWORD)
+    config = config_file(DEMO)
+    more = f'"127.0.0.1:0", admin_password_file: admin, public_url: "https://{HOST}"'
+    config.write_text(replaced(config.read_text("utf-8"), {'"127.0.0.1:0"': more}), "utf-8")
+    return serve()
+
+
+def with_pages() -> str:
+    """The shipped file, changed as docs/running.md says."""
+    text, removed = re.subn(r"    location / \{\s+return 404;\s+\}\n", "", SHIPPED.read_text("utf-8"))
+    text, shown = re.subn(
+        r"    # (location / \{\n(?:    # .*\n)+)", lambda block: block[1].replace("    # ", ""), text
+    )
+    assert (removed, shown) == (1, 1)
+    return text
+
+
+def test_the_pages_go_through_once_they_have_a_password(front: Start, guarded: Server) -> None:
+    running = front(guarded.address, with_pages())
+    status, answer = running.ask("/health")
+    assert (status, b"Location: /login?next=/health" in answer) == (303, True)
+    token = re.search(rb'name="form_token" value="([^"]+)"', running.ask("/login")[1])
+    assert token
+    form = urllib.parse.urlencode({"form_token": token[1].decode(), "password": PASSWORD}).encode()
+    status, answer = running.ask("/login?next=/health", "POST", form, "application/x-www-form-urlencoded")
+    given = re.search(r"Set-Cookie: (__Host-[^;]+);.*; Secure", answer.decode(), re.IGNORECASE)
+    assert given, answer
+    for path, expected in {"/health": 303, "/metrics": 404, "/events/nobody": 404}.items():
+        assert running.ask(path)[0] == expected
+    for path in ("/health", "/metrics"):
+        assert running.ask(path, cookie=given[1])[0] == 200
+    assert running.ask(f"/events/clientxcms/{TOKEN}", "POST", EVENT)[0] == 202
