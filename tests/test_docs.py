@@ -59,7 +59,7 @@ def test_the_changelog_has_a_place_for_what_is_not_released() -> None:
 
 
 def test_both_commands_of_the_readme_can_be_found_by_ci() -> None:
-    for program, ending in {"serve": "deskbell serve", "pytest": "pytest -q"}.items():
+    for program, ending in {"demo": "deskbell demo", "pytest": "pytest -q"}.items():
         script = ROOT / ".ci" / "readme_command.py"
         found = subprocess.run([sys.executable, script, program], capture_output=True, text=True, check=True)
         assert found.stdout.strip().endswith(ending)

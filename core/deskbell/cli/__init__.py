@@ -12,8 +12,8 @@ import click
 import deskbell
 
 COMMANDS = (
-    "backup", "check", "deliveries", "import", "init", "new-plugin", "password", "plugin-check", "plugins", "preview",
-    "reload", "replay", "resume", "send", "serve", "variables",
+    "backup", "check", "deliveries", "demo", "import", "init", "new-plugin", "password", "plugin-check", "plugins",
+    "preview", "reload", "replay", "resume", "send", "serve", "variables",
 )  # fmt: skip
 
 CANNOT_START = 78

@@ -20,10 +20,14 @@ import deskbell
 from .setting import Setting, config_option, read_config, read_setting
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from deskbell.app import Door
     from deskbell.config import Loaded, ReadConfig
     from deskbell.settings import Config
     from deskbell.supervisor import Supervisor
+
+    Begin = Callable[[Door, Config], Awaitable[None]]
 
 _LAST_WORDS = 1.0
 """Seconds that cancelled tasks have to end at a stop."""
@@ -36,16 +40,27 @@ _STOPPING = "stopping: what is in flight may end, the rest waits in the store"
 _log = logging.getLogger("deskbell")
 
 
+listen_option = click.option(
+    "--listen", metavar="HOST:PORT", help="Listen here instead; port 0 picks a free one."
+)
+
+
 @click.command()
 @config_option
-@click.option("--listen", metavar="HOST:PORT", help="Listen here instead; port 0 picks a free one.")
+@listen_option
 def command(config_path: Path, listen: str | None) -> None:
     """Accept events and deliver them, until SIGTERM or Ctrl+C."""
-    from deskbell.config import report
-    from deskbell.log import configure_logging, protect
+    from deskbell.log import configure_logging
 
     configure_logging()
-    setting = read_setting(config_path)
+    serve(read_setting(config_path), listen, _announce)
+
+
+def serve(setting: Setting, listen: str | None, begin: Begin) -> None:
+    """Serve until SIGTERM or Ctrl+C. ``begin`` is called as soon as events are accepted."""
+    from deskbell.config import report
+    from deskbell.log import protect
+
     config = setting.config()
     protect(*config.secrets)
     if setting.loaded.problems:
@@ -65,7 +80,7 @@ def command(config_path: Path, listen: str | None) -> None:
         return replace(loaded, config=_at(loaded.config, listen))
 
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(config, setting, read))
+        runner.run(_serve(config, setting, read, begin))
 
 
 def _at(config: Config, listen: str | None) -> Config:
@@ -76,7 +91,7 @@ def _at(config: Config, listen: str | None) -> Config:
     return replace(config, host=host, port=port)
 
 
-async def _serve(config: Config, setting: Setting, read: ReadConfig) -> None:
+async def _serve(config: Config, setting: Setting, read: ReadConfig, begin: Begin) -> None:
     from deskbell.app import serving
     from deskbell.metrics import Metrics
     from deskbell.supervisor import Supervisor
@@ -91,7 +106,7 @@ async def _serve(config: Config, setting: Setting, read: ReadConfig) -> None:
     plugins.register("metrics", metrics)
     async with supervisor.watching(), serving(config, plugins, metrics, read) as door:
         _reload_on_hangup(door, supervisor)
-        _announce(door, config)
+        await begin(door, config)
         _set_start_aside()
         supervisor.ready(f"listening on {door.address}")
         supervisor.stopping(await _until(stop, door.failure))
@@ -148,7 +163,7 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _announce(door: Door, config: Config) -> None:
+async def _announce(door: Door, config: Config) -> None:
     click.echo(f"deskbell {deskbell.__version__} listening on {door.address}")
     for name, token in door.fresh_tokens.items():
         click.echo(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from string import Template
@@ -27,6 +27,8 @@ _ACTIONS: Mapping[str, str] = {
     "shop": "[checkout_completed, service_renewed, service_upgraded]",
 }
 """The webhooks that a channel begins with: the end of each one's name, and its ``action``."""
+TICKETS = ("new-tickets", "replies", "closures")
+"""Those of them that are about tickets."""
 
 
 class _Head(Template):
@@ -55,7 +57,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One webhook of the file. ``action`` as YAML; ``remarks`` stand above it; ``left_out``: as a comment only."""
+    """One webhook of the file. ``action`` as YAML; ``remarks`` stand above it; ``left_out``: as a comment only.
+
+    ``retry``: its waits, where they are not the usual ones.
+    """
 
     name: str
     url: str
@@ -63,12 +68,14 @@ class Entry:
     message: str
     remarks: tuple[str, ...] = ()
     left_out: bool = False
+    retry: str = ""
 
     def __str__(self) -> str:
         lines = [
             f"- name: {self.name}",
             f"  url: {self.url}",
             f"  action: {self.action}",
+            *([f"  retry: {self.retry}"] if self.retry else []),
             f"  message: {block(self.message, indent=4)}",
         ]
         entry = "\n".join(lines)
@@ -113,13 +120,16 @@ class Draft:
         return {TOKEN_VARIABLE: self.token, **{channel.variable: channel.url for channel in self.channels}}
 
 
-def usual_entries(channels: Iterable[Channel], language: str) -> list[Entry]:
+def usual_entries(
+    channels: Iterable[Channel], language: str, kinds: Collection[str] = tuple(_ACTIONS)
+) -> list[Entry]:
     """What a new config shows in each channel, in the words of ``language``."""
     messages = default_messages(language)
     return [
         Entry(name=f"{channel.name}-{kind}", url=channel.reference, action=action, message=messages[kind])
         for channel in channels
         for kind, action in _ACTIONS.items()
+        if kind in kinds
     ]
 
 
