@@ -485,6 +485,7 @@ def test_a_folder_or_an_owner_that_is_not_ours_is_told(folder_mode: int) -> None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "config.yaml")
         path.write_text(OWNED, "utf-8")
+        path.chmod(0o644)  # both may read it
         Path(folder).chmod(folder_mode)
         if own == 0:
             os.seteuid(65534)

@@ -14,7 +14,7 @@ from deskbell.config.masking import Masks
 from deskbell.config.problem import KeyPath
 
 from . import saving, shown, splice, writing
-from .errors import EditError
+from .errors import EditError, TakenError
 from .layout import Layout, is_block
 from .values import as_data, as_meant, same, says, without_ends
 
@@ -79,7 +79,6 @@ class Draft:
         if not isinstance(data.get("name"), str):
             raise EditError("a new webhook needs a name", "give it one")
         self._refuse_taken(data["name"])
-        data = {key: data[key] for key in writing.in_order(data)}
         expected = {**self._new.data, "webhooks": [*self._new.entries, data]}
         self._take(expected, lambda: splice.with_entry(self._unfolded(), data))
 
@@ -170,7 +169,7 @@ class Draft:
     def _refuse_taken(self, name: Any, own: int | None = None) -> None:
         for index in range(len(self._new.entries)):
             if index != own and str(self._meant(index).get("name")).casefold() == str(name).casefold():
-                raise EditError(f"there is a webhook {name!r} already", "give it another name")
+                raise TakenError(f"there is a webhook {name!r} already", "give it another name")
 
     def _change(self, path: KeyPath, value: Any) -> None:
         """Set or (None) take out one key: of a mapping with a line a key, only the keys that differ."""
@@ -227,6 +226,12 @@ class Draft:
         raise EditError("this edit cannot be written into the file as it is", "edit it by hand")
 
 
+def as_lines(entry: Mapping[str, Any]) -> list[str]:
+    """A webhook as it would stand below ``webhooks:``, for owners to paste."""
+    return writing.entry(as_keys(entry), writing.STEP, 2 * writing.STEP)
+
+
 def as_keys(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A new webhook's data, without the keys that say nothing."""
-    return {key: as_data(value, key) for key, value in entry.items() if value is not None}
+    """A new webhook's data in the usual order, without the keys that say nothing."""
+    data = {key: as_data(value, key) for key, value in entry.items() if value is not None}
+    return {key: data[key] for key in writing.in_order(data)}

@@ -14,5 +14,9 @@ class EditError(DeskbellError):
         self.fix = fix
 
 
+class TakenError(EditError):
+    """Another webhook has the name already."""
+
+
 class ChangedError(EditError):
     """The file is not what was read: somebody else changed it meanwhile."""

@@ -10,6 +10,7 @@ from multidict import MultiDict
 
 from deskbell.edit import ChangedError, EditError
 from deskbell.secret import MASK
+from deskbell.store import Backlog
 
 from .deliveries import known_actions
 from .desk import Desk
@@ -96,6 +97,7 @@ async def _show(visit: Visit, found: Study, *, reviewed: bool = False, unseen: b
         reviewed=reviewed,
         testable=found.name in {webhook.name for webhook in config.active_webhooks},
         unseen=unseen and not found.stale,
+        waiting=_waiting(desk, found.name),
         transports=desk.plugins.transports,
         options=options,
         also=list(inexpressible(found.entry, options.get(transport, ()))),
@@ -113,6 +115,11 @@ def _status(found: Study, reviewed: bool) -> int:
     if found.stale:
         return 409
     return 422 if reviewed and not found.saveable else 200
+
+
+def _waiting(desk: Desk, name: str) -> int:
+    backlog = desk.backlog().get(name, Backlog())
+    return backlog.ready + backlog.sending + backlog.held
 
 
 def _kept(desk: Desk, form: WebhookForm) -> Mapping[str, str]:

@@ -39,15 +39,18 @@ class Proposal:
 
 async def propose(desk: Desk, change: Change, *, revision: str = "") -> Proposal:
     """The config with ``change``. ``EditError`` where none can be written or judged, or the file is no ``revision``."""
-    config, transports = desk.config(), desk.plugins.transports.values()
+    path, transports = desk.config().path, desk.plugins.transports.values()
 
-    def make() -> Proposal:
-        draft = Draft.of(config.path, revision=revision)
-        change(draft)
-        return Proposal(draft, draft.diff(transports), desk.read_config(config.path, draft.text))
+    def draft() -> Draft:
+        made = Draft.of(path, revision=revision)
+        change(made)
+        return made
 
+    changed = await asyncio.to_thread(draft)
     try:
-        return await aside(make)
+        return await aside(
+            lambda: Proposal(changed, changed.diff(transports), desk.read_config(path, changed.text))
+        )
     except TimeoutError:
         raise EditError("a plugin did not say in time what it thinks of this config", "repeat it") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -15,6 +16,7 @@ from deskbell.transport import Options
 
 FLAG = ("true", "false")
 """What a field that is a yes or no may hold, beside nothing."""
+_WHOLE = re.compile("-?[0-9]{1,18}")
 _KINDS: Mapping[str, set[Any]] = {
     "secret": {Secret},
     "number": {int, float},
@@ -35,7 +37,7 @@ class OptionField:
         """What was typed, as the config shall hold it; None for nothing."""
         if self.choices == FLAG:
             return {"true": True, "false": False}.get(typed)
-        if self.kind == "number" and typed.strip().lstrip("-").isdecimal():
+        if self.kind == "number" and _WHOLE.fullmatch(typed):
             return int(typed)
         return typed or None
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deskbell.config import Problem
-from deskbell.edit import ChangedError, Draft, EditError
+from deskbell.edit import ChangedError, Draft, EditError, TakenError, as_lines
+from deskbell.secret import MASK
 from deskbell.settings import DEMO_SCHEME
 
 from .aside import aside
@@ -28,8 +29,9 @@ _TELLS_NO_SECRET = re.compile(rf"{DEMO_SCHEME}\w+|\$\{{\w+(?::-(?:{DEMO_SCHEME}\
 class Study:
     """``name``: of the webhook as the file has it, empty for a new one. ``entry``: what the file says of it.
 
-    ``proposal`` is None where the edit cannot be made: ``refusal`` says why. ``stale``: somebody else changed the file
-    since the reader saw it, and this is about the file as it is now. ``hangs``: its plugin draws nothing in time.
+    ``proposal`` is None where the edit cannot be made: ``refusal`` says why, ``to_paste`` holds what was typed as lines
+    of the file, masked. ``stale``: somebody else changed the file since the reader saw it, and this is about the file as
+    it is now. ``hangs``: its plugin draws nothing in time.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Study:
     form: WebhookForm
     proposal: Proposal | None = None
     refusal: str = ""
+    to_paste: Sequence[str] = ()
     stale: bool = False
     drawing: Drawing | None = None
     hangs: bool = False
@@ -80,12 +83,23 @@ async def study(
             proposal = await propose(desk, typing, revision=revision)
         except ChangedError:
             proposal, stale = await propose(desk, typing), True
-    except EditError as error:
+    except TakenError as error:
         return Study(name, typing.entry, typing.form, refusal=str(error))
+    except EditError as error:
+        return Study(name, typing.entry, typing.form, refusal=str(error), to_paste=_to_paste(desk, typed))
     called = typing.form.one("name") or NAMELESS
     drawing, hangs = await _drawn(proposal, called, language)
     problems = _by_field(proposal, called)
-    return Study(name, typing.entry, typing.form, proposal, "", stale, drawing, hangs, problems)
+    return Study(
+        name,
+        typing.entry,
+        typing.form,
+        proposal,
+        stale=stale,
+        drawing=drawing,
+        hangs=hangs,
+        problems=problems,
+    )
 
 
 async def _drawn(proposal: Proposal, name: str, language: str) -> tuple[Drawing | None, bool]:
@@ -97,6 +111,24 @@ async def _drawn(proposal: Proposal, name: str, language: str) -> tuple[Drawing 
         return await aside(lambda: draw(sketch, webhook, language)), False
     except TimeoutError:
         return None, True
+
+
+def _to_paste(desk: Desk, typed: WebhookForm | None) -> Sequence[str]:
+    """What was typed, as lines of a config that a page cannot write."""
+    if typed is None:
+        return ()
+    options = known_options(desk)
+    entry = typed.changes_of({}, WebhookForm.of_entry({}, "", options), options)
+    if not tells_no_secret(entry.get("url", "")):
+        entry["url"] = MASK
+    secret = {option.name for option in options.get(typed.one("transport"), ()) if option.kind == "secret"}
+    entry["options"] = {
+        key: MASK if key in secret else value for key, value in (entry["options"] or {}).items()
+    } or None
+    try:
+        return as_lines(entry)
+    except EditError:
+        return ()
 
 
 def _by_field(proposal: Proposal, name: str) -> Mapping[str, Sequence[Problem]]:

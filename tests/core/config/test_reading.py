@@ -175,3 +175,20 @@ def test_the_plugins_folder_is_known_before_all_else(tmp_path: Path, text: str, 
 
 def test_without_a_file_there_is_no_plugins_folder(tmp_path: Path) -> None:
     assert read_plugins_dir(tmp_path / "none.yaml", {}) is None
+
+
+def test_a_text_is_read_in_the_place_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    loaded = load_config(path, text="webhooks: 1", transports={}, sources={}, environ={})
+    (found,) = (problem for problem in loaded.problems if problem.key == "webhooks")
+    assert (found.file, found.line, found.shown) == (str(path), 1, "webhooks: 1")
+    assert not path.exists()
+
+
+def test_what_can_be_made_out_beside_errors_is_there_to_be_looked_at(load: Load, good: str) -> None:
+    loaded = load(good.replace("version: 1", "version: 99"))
+    assert loaded.config is None
+    assert loaded.sketch is not None
+    assert [webhook.name for webhook in loaded.sketch.webhooks] == ["support"]
+    well = load(good)
+    assert well.sketch is well.config

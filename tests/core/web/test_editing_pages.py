@@ -264,6 +264,40 @@ async def test_a_file_that_cannot_be_edited_says_so_and_keeps_what_was_typed(
     assert fields_of(answer.page)["message"] == ["still here"]
 
 
+async def test_what_no_page_can_write_can_be_pasted_without_its_secrets(
+    open_site: Open, tmp_path: Path
+) -> None:
+    site = await open_site(WEBHOOKS)
+    fields = await opened(site, "/webhooks/new")
+    (tmp_path / "config.yaml").write_text("webhooks: &all []\nsources: *all\n", "utf-8")
+    typed = {
+        "name": "shop",
+        "url": SECRET,
+        "transport": "webhook",
+        "options__webhook__signing_secret": "whsec_hunter2",
+    }
+    answer = await look(site, "/webhooks/new", fields, message="sold", action=["Reply"], **typed)
+    assert "SECRET" not in answer.text
+    assert "hunter2" not in answer.text
+    assert answer.page.text.partition("below webhooks:")[2].splitlines()[1:8] == [
+        "  - name: shop", '    url: "•••"', "    transport: webhook", "    action: Reply",
+        '    options: {signing_secret: "•••"}', "    message: |", "      sold",
+    ]  # fmt: skip
+
+
+async def test_a_new_name_tells_what_becomes_of_what_waits_for_the_old_one(open_site: Open) -> None:
+    site = await open_site(WEBHOOKS.replace("options: {unfurl_links: false}", "rate: 1/600s"))
+    for ticket in ("1", "2", "3"):
+        await site.post_event(ticketid=ticket, subject="x")
+    await site.until("/webhooks/desk/disable", lambda page: "wait for it: 2." in page.words)
+    path = "/webhooks/desk/edit"
+    seen = await look(site, path, await opened(site, path), name="team")
+    assert "Deliveries that wait for desk: 2." in seen.page.words
+    assert (await save(site, path, seen)).status == 303
+    page = await site.page("/?webhook=desk&state=held")
+    assert page.html.count('<a id="delivery-') == 2
+
+
 async def test_another_transport_takes_the_options_of_its_own(open_site: Open) -> None:
     site = await open_site(WEBHOOKS)
     path = "/webhooks/desk/edit"

@@ -49,7 +49,7 @@ def test_each_kind_of_option_has_its_kind_of_field_and_what_a_form_cannot_ask_fo
     [
         ("name", "Bell", "Bell"), ("name", "12", "12"), ("name", "", None),
         ("loud", "true", True), ("loud", "false", False), ("loud", "", None), ("loud", "maybe", None),
-        ("size", "12", 12), ("size", "-1", -1), ("size", "many", "many"), ("size", "", None),
+        ("size", "12", 12), ("size", "-1", -1), ("size", "--1", "--1"), ("size", "many", "many"), ("size", "", None),
         ("style", "rich", "rich"), ("key", "${KEY}", "${KEY}"),
     ],
 )  # fmt: skip

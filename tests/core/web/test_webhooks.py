@@ -171,3 +171,14 @@ async def test_a_webhook_that_is_not_there_has_no_such_page(open_site: Open) -> 
     site = await open_site(WEBHOOKS)
     assert (await site.get("/webhooks/nobody/delete")).status == 404
     assert (await site.send("/webhooks/nobody/delete")).status == 404
+
+
+async def test_a_config_that_could_not_be_loaded_is_told_above_the_one_in_force(
+    open_site: Open, tmp_path: Path
+) -> None:
+    site = await open_site(WEBHOOKS)
+    (tmp_path / "config.yaml").write_text("webhooks: 1\n", "utf-8")
+    await site.door.reload()
+    page = await site.page("/webhooks")
+    assert "could not be loaded" in page.words
+    assert states(page) == ["active", "disabled"]
