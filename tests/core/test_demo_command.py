@@ -78,6 +78,7 @@ def test_the_samples_arrive_in_every_channel_and_nothing_is_left_behind(tmp_path
         assert "Un nouveau ticket vient d'être créé !" in page
         assert "De l’argent **gratuit** pour @everyone !" in page
         told = (tmp_path / "stderr.txt").read_text("utf-8")
+        assert "warning" not in told
         assert f"{address}/demo/" in told
         assert "Ctrl+C" in told
         assert "deskbell init" in told

@@ -41,6 +41,7 @@ def command(listen: str | None) -> None:
 
     with TemporaryDirectory(prefix="deskbell-demo-") as folder:
         path = Path(folder) / CONFIG_FILE
+        path.touch(mode=0o600)  # its token is for this demo alone, and still a secret
         path.write_text(_config(plugins, token, language), "utf-8")
         serve(Setting(plugins, read_config(path, plugins)), listen, begin)
 
