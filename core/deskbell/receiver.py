@@ -98,9 +98,13 @@ class Receiver:
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/events/{source}/{token:[^/]*}", self._answer)
         app.router.add_route("*", "/events/{source}", self._answer)
-        app.router.add_get("/healthz", self._get_health)
-        app.router.add_get("/readyz", self._get_readiness)
-        app.router.add_get("/metrics", self._get_metrics)
+        for path, answer in {
+            "/healthz": self._get_health,
+            "/readyz": self._get_readiness,
+            "/metrics": self._get_metrics,
+        }.items():
+            app.router.add_get(path, answer)
+            app.router.add_route("*", path, _only_get)
         return app
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -232,6 +236,10 @@ def refusal_beyond_loopback(request: web.Request) -> Problem | None:
 async def not_found(_request: web.Request) -> web.Response:
     """The answer to any other path."""
     return Problem(404, _NOT_FOUND).response()
+
+
+async def _only_get(_request: web.Request) -> web.Response:
+    return Problem(405, "ask with GET", headers={"Allow": "GET, HEAD"}).response()
 
 
 def _problem_of(error: Exception) -> Problem:

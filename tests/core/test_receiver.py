@@ -526,40 +526,7 @@ async def test_a_refused_event_is_one_line_in_the_owners_log(
     )  # the sender does not learn that
 
 
-# -- the corpora
-
-UNREADABLE = {  # of the files that JSON leaves open: no UTF-8, or too deep. All others are read, and are no events.
-    "i_string_UTF-16LE_with_BOM", "i_string_UTF-8_invalid_sequence", "i_string_UTF8_surrogate_U+D800",
-    "i_string_invalid_utf-8", "i_string_iso_latin_1", "i_string_lone_utf8_continuation_byte",
-    "i_string_not_in_unicode_range", "i_string_overlong_sequence_2_bytes", "i_string_overlong_sequence_6_bytes",
-    "i_string_overlong_sequence_6_bytes_null", "i_string_truncated-utf-8", "i_string_utf16BE_no_BOM",
-    "i_string_utf16LE_no_BOM", "i_structure_500_nested_arrays",
-}  # fmt: skip
-
-
-def expected(file: Path) -> int:
-    """JSONTestSuite's own verdict: the file's name begins with y (JSON), n (not) or i (an implementation's choice)."""
-    return 400 if file.name[0] == "n" or file.stem in UNREADABLE else 422
-
-
-@needs_shared
-async def test_all_of_jsontestsuite_is_answered_as_it_deserves_on_one_connection(door: Door) -> None:
-    files = sorted((SHARED / "corpora/json-test-suite/test_parsing").glob("*.json"))
-    connections = list[object]()
-
-    async def note(_: aiohttp.ClientSession, __: object, connection: object) -> None:
-        connections.append(connection)
-
-    trace = aiohttp.TraceConfig()
-    trace.on_connection_create_end.append(note)
-    async with aiohttp.ClientSession(trace_configs=[trace]) as door.session:
-        answers = {file: await door.post(file.read_bytes()) for file in files}
-    assert len(files) == 318
-    for file, answer in answers.items():
-        assert answer.status == expected(file), file.name
-        answer.problem(expected(file))
-    assert len(connections) == 1
-    assert door.stored() == []
+# -- captured requests
 
 
 @needs_shared
@@ -627,6 +594,14 @@ async def test_metrics_are_for_no_other_machine(door: Door, host: str) -> None:
     (await door.ask("GET", "/metrics", {"Host": host})).problem(404)
 
 
+@pytest.mark.parametrize("target", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_machines_ask_with_get(door: Door, method: str, target: str) -> None:
+    answer = await door.ask(method, target, {}, EVENT)
+    answer.problem(405)
+    assert answer.headers["allow"] == "GET, HEAD"
+
+
 @pytest.mark.parametrize(
     ("method", "target"),
     [
@@ -635,9 +610,6 @@ async def test_metrics_are_for_no_other_machine(door: Door, host: str) -> None:
         ("POST", "/events/"),
         ("POST", "/events/cms/a/b"),
         ("POST", "/Events/cms"),
-        ("POST", "/healthz"),
-        ("PUT", "/readyz"),
-        ("POST", "/metrics"),
         ("GET", "/healthz/"),
     ],
 )
