@@ -43,6 +43,7 @@ def demo(folder: Path, *arguments: str, **environment: str) -> Iterator[tuple[st
         process = subprocess.Popen(
             [*PROGRAM, "demo", *arguments],
             cwd=folder / "empty", stdout=subprocess.PIPE, stderr=errors, text=True, env=environ,
+            umask=0o022,  # as most people have it
         )  # fmt: skip
     try:
         assert process.stdout is not None
