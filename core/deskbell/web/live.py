@@ -55,13 +55,14 @@ class Live:
         return response
 
     async def _changes(self) -> AsyncIterator[bytes]:
+        changed = self._changed
         yield b": hello\n\n"
         while not self._closed:
-            changed = self._changed
             try:
                 await asyncio.wait_for(changed.wait(), SIGN_OF_LIFE)
             except TimeoutError:
                 yield b": still here\n\n"
                 continue
+            changed = self._changed  # what rings from here on, also in the pause, is a further change
             yield b"data: changed\n\n"
             await asyncio.sleep(PAUSE)

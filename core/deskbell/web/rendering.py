@@ -20,7 +20,7 @@ _HASH_LENGTH = 12
 
 
 async def render(template: str, **values: Any) -> str:
-    """The HTML of ``template``. The first one loads jinja2, which takes a tenth of a second: so in a thread."""
+    """The HTML of ``template``. The first one loads jinja2 and reads them all, which takes its time: so in a thread."""
     environment = await asyncio.to_thread(_environment) if not _loaded() else _environment()
     return environment.get_template(template).render(values)
 
@@ -42,6 +42,8 @@ def _environment() -> Environment:
     )
     environment.globals["static"] = static_url
     environment.filters["json"] = _json
+    for name in environment.list_templates(extensions=["html"]):
+        environment.get_template(name)
     return environment
 
 

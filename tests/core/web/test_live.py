@@ -63,3 +63,16 @@ async def test_a_stop_lets_every_listener_go() -> None:
     assert await waiting == b"data: changed\n\n"
     with pytest.raises(StopAsyncIteration):
         await anext(changes)
+
+
+async def test_what_changes_while_a_page_was_just_told_is_told_as_well() -> None:
+    """An event that is accepted is told; its delivery, a moment later, is a further change."""
+    hub = live.Live()
+    changes = hub._changes()
+    assert await anext(changes) == b": hello\n\n"
+    hub.ring()
+    assert await anext(changes) == b"data: changed\n\n"
+    again = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)  # it pauses now
+    hub.ring()
+    assert await asyncio.wait_for(again, 10) == b"data: changed\n\n"

@@ -10,7 +10,7 @@
    data-submit          on a control: changing it sends its form
    data-confirm="TEXT"  on a button: asks first */
 
-const REFRESH_PAUSE = 400;
+const REFRESH_PAUSE = 150;
 const TYPING_PAUSE = 250;
 
 /* -- live parts ------------------------------------------------------------------------------------------------ */
