@@ -210,6 +210,27 @@ async def test_a_name_must_be_there_and_free(open_site: Open, tmp_path: Path, na
     assert config(tmp_path) == HEAD + WEBHOOKS
 
 
+async def test_what_check_only_warns_of_is_said_at_its_field_and_can_be_saved(open_site: Open) -> None:
+    site = await open_site(WEBHOOKS)
+    path = "/webhooks/desk/edit"
+    seen = await look(site, path, await opened(site, path), message="%url%.")
+    assert seen.status == 200
+    (field,) = seen.page.all("textarea", id="message")
+    assert (field["aria-describedby"], "aria-invalid" in field) == ("message-hint message-said-1", False)
+    assert "may become a part of the link" in seen.page.words
+    assert (await save(site, path, seen)).status == 303
+
+
+async def test_a_secret_option_says_whether_there_is_one(open_site: Open) -> None:
+    key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    site = await open_site(WEBHOOKS.replace("markup: html", f"signing_secret: {key}"))
+    page = await site.page("/webhooks/other/edit")
+    (field,) = page.all("input", name="options.webhook.signing_secret")
+    assert (field["value"], field["placeholder"]) == ("", "••• (unchanged)")
+    (field,) = (await site.page("/webhooks/new")).all("input", name="options.webhook.signing_secret")
+    assert field["placeholder"] == ""
+
+
 async def test_what_is_typed_after_the_look_is_shown_before_it_is_saved(
     open_site: Open, tmp_path: Path
 ) -> None:
