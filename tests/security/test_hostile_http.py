@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import random
 import re
@@ -18,9 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from deskbell import Secret
+from deskbell import Secret, listener
 from deskbell.intake import Intake
-from deskbell.listener import listen
 from deskbell.receiver import Receiver, not_found
 from deskbell.refusals import Refusals
 from deskbell.settings import SourceSettings
@@ -33,6 +33,8 @@ AUTHORIZATION = b"Authorization: Bearer " + TOKEN
 PATIENCE = 10.0
 SLOWEST_BODY = 0.5
 MUTANTS = 400
+BOMB = gzip.compress(bytes(64 * 1024**2))
+"""64 kB that would be 64 MB."""
 STATUS = re.compile(rb"HTTP/\d\.\d (\d{3})")
 
 
@@ -57,8 +59,8 @@ def request(
     return b"\r\n".join(line for line in lines if line or line is not authorization)
 
 
-def chunks(body: bytes) -> bytes:
-    head, _, _ = request(b"Transfer-Encoding: chunked", body=b"").partition(b"\r\nContent-Length")
+def chunks(body: bytes, coding: bytes = b"Transfer-Encoding: chunked") -> bytes:
+    head, _, _ = request(coding, body=b"").partition(b"\r\nContent-Length")
     return head + b"\r\n\r\n" + body
 
 
@@ -121,7 +123,7 @@ async def door(tmp_path: Path) -> AsyncIterator[Door]:
         )
         app = receiver.app()
         app.router.add_route("*", "/{path:.*}", not_found)
-        yield Door(await listen(app, "127.0.0.1", 0, stack), path)
+        yield Door(await listener.listen(app, "127.0.0.1", 0, stack), path)
 
 
 def basic(credentials: bytes) -> bytes:
@@ -146,6 +148,14 @@ def basic(credentials: bytes) -> bytes:
         *((request(length=length), 400) for length in (b"-1", b"+20", b"0x14", b"20, 20", b"2 0", b"9" * 30)),
         (request(length=b"999999999999"), 413),
         *((chunks(body), 400) for body in (b"XY\r\n", b"-1\r\n", b"14;x=\x00\r\n", b"14\n", b"f" * 17 + b"\r\n")),
+        *((chunks(b"14\r\n" + EVENT + b"\r\n0\r\n\r\n", b"Transfer-Encoding" + coding), 400) for coding in (
+            b": xchunked", b": chunked, chunked", b": chunked, identity", b" : chunked", b":\x0bchunked",
+            b": identity\r\nTransfer-Encoding: chunked")),
+        (chunks(BOMB, b"Transfer-Encoding: gzip, chunked"), 400),
+        (request(b"Content-Encoding: gzip", body=BOMB), 415),
+        (request().replace(b"\r\n", b"\n"), 400),
+        (request().replace(b"Host: desk\r\n", b"Host: desk\n"), 400),
+        (request().replace(b"Host: desk\r\n", b""), 400),
         (chunks(b"5\r\n" + EVENT + b"\r\n0\r\n\r\n"), 400),
         # the first line
         (request(method=b"post"), 400),
@@ -276,6 +286,30 @@ async def test_connections_that_say_nothing_hold_nobody_up(door: Door) -> None:
     await door.still_serves()
     for _, writer in silent:
         writer.close()
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"", b"POST /events/cms HTTP/1.1\r\n", b"POST", request()],
+    ids=["nothing", "a first line", "half a word", "a request that was answered"],
+)
+@pytest.mark.parametrize("drip", [b"", b"X: y\r\n"], ids=["silent", "dripping"])
+async def test_who_does_not_get_on_with_a_request_is_cut_off(
+    door: Door, before: bytes, drip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "SLOWEST_HEAD", 0.3)
+    reader, writer = await door.connect()
+    with closing(writer):
+        writer.write(before)
+        if before == request():
+            assert await door.answer(reader) == 202
+            before = b"POST /events/cms HTTP/1.1\r\n"
+            writer.write(before)
+        ended = asyncio.create_task(reader.read())
+        async with asyncio.timeout(PATIENCE):
+            while not (await asyncio.wait({ended}, timeout=0.02))[0]:
+                writer.write(drip if before.endswith(b"\n") else drip[:1])
+        assert STATUS.findall(ended.result()) in ([], [b"400"])
 
 
 async def test_no_mutant_of_a_good_request_is_a_server_error(
