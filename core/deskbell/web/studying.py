@@ -123,7 +123,7 @@ def _to_paste(desk: Desk, typed: WebhookForm | None) -> Sequence[str]:
         entry["url"] = MASK
     secret = {option.name for option in options.get(typed.one("transport"), ()) if option.kind == "secret"}
     entry["options"] = {
-        key: MASK if key in secret else value for key, value in (entry["options"] or {}).items()
+        key: MASK if key in secret else value for key, value in (entry.get("options") or {}).items()
     } or None
     try:
         return as_lines(entry)

@@ -306,6 +306,14 @@ async def test_what_no_page_can_write_can_be_pasted_without_its_secrets(
     ]  # fmt: skip
 
 
+async def test_what_can_be_pasted_needs_no_transport(open_site: Open, tmp_path: Path) -> None:
+    site = await open_site(WEBHOOKS)
+    (tmp_path / "config.yaml").unlink()
+    answer = await look(site, "/webhooks/new", {}, name="shop", message="sold")
+    assert answer.status == 422
+    assert "  - name: shop" in answer.page.text
+
+
 async def test_a_new_name_tells_what_becomes_of_what_waits_for_the_old_one(open_site: Open) -> None:
     site = await open_site(WEBHOOKS.replace("options: {unfurl_links: false}", "rate: 1/600s"))
     for ticket in ("1", "2", "3"):
