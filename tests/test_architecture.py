@@ -25,8 +25,8 @@ LEVELS: dict[int, set[str]] = {
     },
     2: {"hookspecs"},
     3: {
-        "blame", "client", "config", "conformance", "discovery", "fake", "languages", "listener", "log", "metrics",
-        "plugins", "problem", "refusals", "store", "supervisor", "trace", "watchdog",
+        "blame", "client", "config", "connections", "conformance", "discovery", "fake", "languages", "listener", "log",
+        "metrics", "plugins", "problem", "refusals", "store", "supervisor", "trace", "watchdog",
     },
     4: {"dispatcher", "edit", "errand", "intake", "isolation", "lane", "probing", "receiver", "sender", "upkeep"},
     5: {

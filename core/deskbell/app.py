@@ -14,6 +14,7 @@ from typing import Any
 
 from .client import Client
 from .config import ReadConfig
+from .connections import guarded
 from .control import Control, control_site
 from .dispatcher import STOP_GRACE, Dispatcher
 from .errors import ConfigError
@@ -109,6 +110,7 @@ async def running_core(
         played = Played(lambda app: listen(app, LOOPBACK, 0, stack))
         await played.play(config.webhooks)
         client = await stack.enter_async_context(Client(played.egress(config)))
+        stack.enter_context(guarded(client.refusal))
         sender = Sender(client.request, timezone=config.timezone, date_format=config.date_format, clock=now)
         dispatcher = Dispatcher(
             config.active_webhooks,

@@ -160,6 +160,14 @@ class Client:
         if self._session:
             await self._session.close()
 
+    def refusal(self, host: str, port: int) -> str:
+        """What the policy says of a connection to this address; a refusal is counted and logged."""
+        refusal = self._egress.refusal(host, port)
+        if refusal:
+            self.refused += 1
+            _log.warning("no connection to %s port %d: %s", host, port, refusal)
+        return refusal
+
     def obey(self, egress: EgressPolicy) -> None:
         """Ask this policy about connections that are opened from now on."""
         self._egress = egress
@@ -194,9 +202,7 @@ class Client:
 
     def _guarded_socket(self, info: tuple[Any, ...]) -> socket.socket:
         family, kind, protocol, _, address = info
-        if refusal := self._egress.refusal(str(address[0]), int(address[1])):
-            self.refused += 1
-            _log.warning("no connection to %s port %d: %s", address[0], address[1], refusal)
+        if refusal := self.refusal(str(address[0]), int(address[1])):
             raise RefusedAddressError(refusal)
         guarded = socket.socket(family=family, type=kind, proto=protocol)
         guarded.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)

@@ -44,7 +44,10 @@ class EgressPolicy:
 
     def refusal(self, host: str, port: int) -> str:
         """Why a connection to this address is refused; empty when it may be made."""
-        address = _judged(ip_address(host.partition("%")[0]))
+        try:
+            address = _judged(ip_address(host.partition("%")[0]))
+        except ValueError:
+            return f"{host} is a name, which may lead anywhere: look it up first"
         if (host, port) in self.own_channels or _within(address, self.allowed):
             return ""
         if address.is_global and not _within(address, _FORBIDDEN):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 import sqlite3
 import time
 import urllib.error
@@ -18,6 +19,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import yaml
 from tests.faults.sinks import Call, Fault, Sink, faults, http
@@ -30,11 +32,6 @@ MARK = "CANARY"
 """Every secret begins with it, and ends with it backwards: the half of one is found as well."""
 LONGEST = 60.0
 """Seconds until every fault has been met: an attempt takes 15."""
-DEBUG = """
-import deskbell.log
-deskbell.log.configure_logging.__defaults__ = ("DEBUG",)
-"""
-"""For ``sitecustomize``: there is no setting that makes a service log more, and a secret must not show all the same."""
 LEAKY = '''
 import logging
 import warnings
@@ -99,13 +96,12 @@ class Setting:
         (self.folder / "token").write_text(canary("token file"), "utf-8")
         (self.folder / "plugins").mkdir()
         (self.folder / "plugins" / "leaky.py").write_text(LEAKY, "utf-8")
-        (self.folder / "site").mkdir()
-        (self.folder / "site" / "sitecustomize.py").write_text(DEBUG, "utf-8")
-        for file in ("secrets.env", "token"):
+        (self.folder / "admin").write_text(canary("admin"), "utf-8")
+        for file in ("secrets.env", "token", "admin"):
             (self.folder / file).chmod(0o600)
         config = {
             "version": 1,
-            "server": {"listen": "127.0.0.1:0"},
+            "server": {"listen": "127.0.0.1:0", "admin_password_file": "admin"},
             "egress": {"allow": ["127.0.0.0/8"]},
             "plugins_dir": "plugins",
             "sources": [
@@ -120,7 +116,7 @@ class Setting:
     def environment(self) -> dict[str, str]:
         return {
             "FROM_ENVIRONMENT": canary("environment"),
-            "PYTHONPATH": str(self.folder / "site"),
+            "DESKBELL_LOG_LEVEL": "DEBUG",
             "PYTHONASYNCIODEBUG": "1",
             "DESKBELL_TRACE": "1",
         }
@@ -182,27 +178,42 @@ def secrets_in(shown: bytes) -> list[bytes]:
     return [shown[max(0, at - 120) : at + 60] for at in places if at >= 0]
 
 
-def fetched(address: str, path: str, accept: str = "text/html") -> bytes:
-    """A page, headers and all; an error's page counts as well."""
-    request = urllib.request.Request(address + path, headers={"Accept": accept})
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None is made."""
+
+
+_opener = urllib.request.build_opener(_Stay)
+
+
+def answer_to(request: urllib.request.Request) -> bytes:
+    """All of it, headers and errors as well."""
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            shown: bytes = bytes(answer.headers) + answer.read()
-            return shown
+        answer = _opener.open(request, timeout=20)
     except urllib.error.HTTPError as error:
-        return bytes(error.headers) + error.read()
+        answer = error
+    with answer:
+        headers = "".join(f"{name}: {value}\n" for name, value in answer.headers.items())
+        body: bytes = answer.read()
+    return headers.encode() + body
 
 
 def post(server: Server, path: str, body: bytes, **headers: str) -> bytes:
     named = {"Content-Type": "application/json"}
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(server.address + path, data=body, headers=named)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            read: bytes = answer.read()
-            return read
-    except urllib.error.HTTPError as error:
-        return bytes(error.headers) + error.read()
+    return answer_to(urllib.request.Request(server.address + path, data=body, headers=named))
+
+
+def sign_in(server: Server, password: str) -> bytes:
+    """What the form of ``/login`` comes to."""
+    form = answer_to(urllib.request.Request(f"{server.address}/login")).decode()
+    token = re.search('name="form_token" value="([^"]+)"', form)
+    assert token
+    fields = urlencode({"form_token": token[1], "password": password}).encode()
+    of_a_form = {"Content_Type": "application/x-www-form-urlencoded", "Origin": server.address}
+    return post(server, "/login", fields, **of_a_form)
 
 
 def attempted(store: Path) -> set[str]:
@@ -263,13 +274,16 @@ def post_events(server: Server) -> dict[str, bytes]:
         "answer: wrong token": post(server, f"/events/native/{wrong}", event),
         "answer: wrong bearer": post(server, "/events/native", event, Authorization=f"Bearer {wrong}"),
         "answer: wrong signature": post(server, "/events/signed", event, **signed),
-        "answer: token too long": post(server, f"/events/native/{wrong * 100}", event),
+        "answer: token too long": post(server, f"/events/native/{wrong * 300}", event),
         "answer: other path": post(server, f"/event/native/{wrong}", event),
     }
 
 
 def pages(server: Server, names: set[str], deliveries: list[int]) -> dict[str, bytes]:
     """Those of the service, a page for each delivery and each webhook among them."""
+    entered = sign_in(server, canary("admin"))
+    cookie = re.search(r"Set-Cookie: ([^;]+)", entered.decode())
+    assert cookie
     plain = ["/", "/webhooks", "/sources", "/plugins", "/health", "/demo/", "/healthz", "/readyz", "/metrics"]
     plain += [
         "/replay",
@@ -285,7 +299,12 @@ def pages(server: Server, names: set[str], deliveries: list[int]) -> dict[str, b
     each += [
         f"/webhooks/{name}/{more}" for name in ("echo-webhook", "login") for more in ("disable", "delete")
     ]
-    shown = {f"page {path}": fetched(server.address, path) for path in (*plain, *each)}
+    signed_in = {"Cookie": cookie[1]}
+    asked = {
+        path: urllib.request.Request(server.address + path, headers=signed_in) for path in (*plain, *each)
+    }
+    shown = {f"page {path}": answer_to(request) for path, request in asked.items()}
+    shown |= {"sign-in": entered, "wrong password": sign_in(server, canary("wrong"))}
     assert b"echo-webhook" in shown["page /"] + shown["page /webhooks"]
     return shown
 

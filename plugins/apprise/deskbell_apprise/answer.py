@@ -31,6 +31,8 @@ _BEFORE_IT_LEFT = re.compile(
 )
 """What urllib3 says when the request never left:
 https://urllib3.readthedocs.io/en/stable/reference/urllib3.exceptions.html"""
+_REFUSED = re.compile(r"refused to connect: [^'\")]+")
+"""What deskbell's egress policy says where the library wants to connect to an address that the owner did not allow."""
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _UNREACHABLE = frozenset({errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
@@ -41,6 +43,8 @@ def outcome_of(sent: bool, heard: Heard, url: str, *, cut_to: int = 0) -> Outcom
         cut = f"; its end was cut off, set max_length: {cut_to}" if cut_to else ""
         return Delivered(detail=f"sent by Apprise, which says no more{cut}")
     said = [line.getMessage() for line in heard if line.levelno >= logging.WARNING]
+    if refused := _refused(heard):
+        return TemporaryFailure(refused)
     words = _words(said, heard, secrets_of(url))
     if status := _last_status(said):
         return classify_response(Response(status, {}, words.encode()))
@@ -49,6 +53,12 @@ def outcome_of(sent: bool, heard: Heard, url: str, *, cut_to: int = 0) -> Outcom
         f"Apprise: {words or 'it was not sent, and no reason is known'}{unsent}",
         maybe_received=not never_left,
     )
+
+
+def _refused(heard: Heard) -> str:
+    """Why nothing was sent at all; empty when that is not the reason."""
+    found = [told for line in heard for told in _REFUSED.findall(line.getMessage())]
+    return str(found[-1]) if found else ""
 
 
 def _last_status(said: Sequence[str]) -> int:
