@@ -36,6 +36,16 @@ def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
         assert not anchor or anchor in headings(file), f"{page.name} links to {target}"
 
 
+def test_every_picture_is_there_light_and_dark_and_every_one_is_shown() -> None:
+    found = {
+        (page.parent / name).resolve()
+        for page in PAGES
+        for name in re.findall(r'(?:src|srcset)="([^":]+)"', page.read_text("utf-8"))
+    }
+    assert found == set((ROOT / "docs" / "pictures").glob("*.png"))
+    assert {each.name.replace("-dark.", "-light.") for each in found} <= {each.name for each in found}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_pages_name_nothing_of_a_developers_machine(page: Path) -> None:
     assert not re.search(r"(?<![\w.])/(?:work|root|home)/", page.read_text("utf-8"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -120,15 +118,3 @@ def visit(browser: Browser) -> Iterator[Any]:
     for owner in owners:
         owner.context.close()
     assert [owner.witness.complaints for owner in owners] == [[] for _ in owners]
-
-
-@pytest.fixture(scope="session")
-def pictures() -> Path | None:
-    """Where screenshots are kept, when ``DESKBELL_SCREENSHOTS`` names a folder."""
-    folder = os.environ.get("DESKBELL_SCREENSHOTS")
-    return Path(folder) if folder else None
-
-
-def slug(path: str) -> str:
-    """A file's name for a page."""
-    return re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "deliveries"
