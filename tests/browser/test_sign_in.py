@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import slug
-
 if TYPE_CHECKING:
     from tests.conftest import Serve, Server
 
@@ -89,15 +87,13 @@ def test_a_live_page_leads_to_the_password_when_its_session_is_over(server: Serv
 
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits(server: Server, visit: Any, width: int, scheme: str, pictures: Path | None) -> None:
+def test_the_page_fits(server: Server, visit: Any, width: int, scheme: str) -> None:
     viewport = {"width": width, "height": 700}
     owner = visit(server.address, viewport=viewport, color_scheme=scheme, locale="fr-FR")
     page = owner.open("/login")
-    for state in ("empty", "wrong"):
+    for _ in ("empty", "wrong"):
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert (page.locator("h1").count(), wide <= 0) == (1, True)
-        if pictures:
-            page.screenshot(path=pictures / f"{slug('/login')}-{state}-{width}-{scheme}.png")
         page.get_by_label("Mot de passe").fill("pas celui-ci")
         page.keyboard.press("Enter")
         page.get_by_role("alert").wait_for()
@@ -106,6 +102,4 @@ def test_the_page_fits(server: Server, visit: Any, width: int, scheme: str, pict
     page.wait_for_url(f"{server.address}/")
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     assert wide <= 0
-    if pictures:
-        page.screenshot(path=pictures / f"signed-in-{width}-{scheme}.png")
     owner.witness.complaints[:] = [each for each in owner.witness.complaints if "403" not in each]
