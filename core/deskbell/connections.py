@@ -43,7 +43,13 @@ def _judge(event: str, arguments: tuple[Any, ...]) -> None:
     if event != "socket.connect" or not _asked:
         return
     connecting, address = arguments
-    if connecting.family in (socket.AF_INET, socket.AF_INET6) and connecting.type == socket.SOCK_STREAM:
-        for refusal in _asked:
-            if reason := refusal(str(address[0]), int(address[1])):
-                raise PermissionError(errno.EACCES, f"refused to connect: {reason}")
+    is_tcp = connecting.family in (socket.AF_INET, socket.AF_INET6) and connecting.type == socket.SOCK_STREAM
+    if is_tcp and (refusal := _refusal(str(address[0]), int(address[1]))):
+        raise PermissionError(errno.EACCES, f"refused to connect: {refusal}")
+
+
+def _refusal(host: str, port: int) -> str:
+    try:
+        return next(filter(None, (refusal(host, port) for refusal in _asked)), "")
+    except ValueError:
+        return f"{host} is a name, which may lead anywhere: look it up first"

@@ -44,10 +44,7 @@ class EgressPolicy:
 
     def refusal(self, host: str, port: int) -> str:
         """Why a connection to this address is refused; empty when it may be made."""
-        try:
-            address = _judged(ip_address(host.partition("%")[0]))
-        except ValueError:
-            return f"{host} is a name, which may lead anywhere: look it up first"
+        address = _judged(ip_address(host.partition("%")[0]))
         if (host, port) in self.own_channels or _within(address, self.allowed):
             return ""
         if address.is_global and not _within(address, _FORBIDDEN):

@@ -65,7 +65,7 @@ async def test_an_address_that_is_refused_is_not_reached_and_one_that_is_allowed
         socket.create_connection(place).close()
         assert reached(listener) == 1
     assert caught.value.errno == errno.EACCES
-    assert client.refused == 4
+    assert client.refused == 3
 
 
 async def test_a_session_of_a_plugins_own_is_held_to_it(listener: socket.socket, client: Client) -> None:
