@@ -97,7 +97,8 @@ async def saturate(url: str, *, connections: int, seconds: float) -> dict[str, f
     took = time.perf_counter() - started
     answers = sorted(answer for connection in open_connections for answer in connection.answers)
     refused = sum(connection.refused for connection in open_connections)
-    return {"rate": (len(answers) - refused) / took, "refused": refused, **percentiles(answers)}
+    taken = len(answers) - refused
+    return {"rate": taken / took, "taken": taken, "refused": refused, **percentiles(answers)}
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:

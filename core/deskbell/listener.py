@@ -138,7 +138,7 @@ class Connection(web.RequestHandler):
 
     def drop(self) -> None:
         """Close at once; a reader that is slow on purpose is not waited for."""
-        if isinstance(self.transport, asyncio.Transport):
+        if self.transport is not None:
             self.transport.abort()
 
     async def finish_response(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
+
+from deskbell.listener import MOST_PER_ADDRESS, SLOWEST_HEAD
 
 if TYPE_CHECKING:
     from tests.conftest import Serve
@@ -43,6 +47,25 @@ def a_good_sender(url: str) -> Iterator[list[int]]:
     finally:
         over.set()
         sender.join()
+
+
+def test_the_running_server_has_room_for_whoever_comes_when_one_address_has_taken_it_all(
+    serve: Serve, config_file: Callable[[str], Path]
+) -> None:
+    config_file(f"webhooks:\n{WEBHOOK}")
+    server = serve()
+    place = urlsplit(server.address)
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=30))
+            for _ in range(MOST_PER_ADDRESS)
+        ]
+        silent[0].settimeout(SLOWEST_HEAD / 2)  # by itself it would end later
+        with a_good_sender(server.events_url) as statuses, suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b"", "the oldest makes room"
+        assert statuses
+        assert set(statuses) == {202}
+    assert server.end() == 0
 
 
 @pytest.mark.skipif(SLOWHTTPTEST is None, reason="slowhttptest is not installed (Debian: slowhttptest)")
