@@ -82,13 +82,16 @@ class Fitted:
     cut: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
 class Template:
-    """``literals`` has one more part than ``slots``: literal, slot, literal, …, literal."""
+    """``literals`` has one more part than ``slots``: literal, slot, literal, …, literal.
 
-    source: str
-    literals: tuple[str, ...]
-    slots: tuple[Slot, ...]
+    No dataclass: as the default of an option, pydantic would show its parts in the JSON schema, not its text.
+    """
+
+    def __init__(self, source: str, literals: tuple[str, ...], slots: tuple[Slot, ...]) -> None:
+        self.source = source
+        self.literals = literals
+        self.slots = slots
 
     @classmethod
     def parse(cls, text: str, names: Iterable[str]) -> Template:
@@ -132,6 +135,9 @@ class Template:
 
     def __str__(self) -> str:
         return self.source
+
+    def __repr__(self) -> str:
+        return f"Template({self.source!r})"
 
     @cached_property
     def variables(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 import deskbell
 from deskbell.config import json_schema
@@ -204,3 +204,23 @@ def test_options_that_have_no_schema_may_be_anything() -> None:
     jsonschema.Draft7Validator.check_schema(found)
     assert faults(found, with_webhook(transport="odd", options={"odd": 1})) == []
     assert faults(found, with_webhook(transport="odd", options=1))
+
+
+class TitledOptions(deskbell.Options):
+    title: deskbell.Template = Field(
+        default=deskbell.Template.of_option("Ticket %relatedid%"), description="The title."
+    )
+
+
+class Titled(deskbell.Transport[TitledOptions]):
+    name = "titled"
+    max_length = 10
+
+    def format(self, notice: deskbell.Notice, options: TitledOptions) -> deskbell.Payload:
+        return {"title": notice.using(options.title).text(deskbell.plain, self.max_length)}
+
+
+def test_the_default_of_a_template_is_shown_as_an_owner_would_write_it() -> None:
+    definition = json_schema({"titled": Titled()}, {})["definitions"]["options.titled"]
+    title = TitledOptions.model_json_schema()["properties"]["title"]
+    assert definition["properties"]["title"]["default"] == title["default"] == "Ticket %relatedid%"

@@ -12,9 +12,13 @@ Fault = tuple[str, *tuple[Change, ...]]
 TEXT = "notice.text(escape, self.max_length)"
 NAME = 'name = "bell"'
 ROOM = 'room: str = Field(description="The room that the bell is in.")'
+TOKEN = "token: deskbell.Secret = Field("
+SPARE = 'spare: deskbell.Secret = Field(default="", description="What opens it, too.")'
+REFUSED = 'default="", validate_default=True, min_length=1'
 POST = "response = await context.post(payload, headers=headers)"
 JUDGED = "        answer = response.json()\n"
 PAYLOAD = 'return {"room": options.room,'
+SHOWN_ROOM = 'return {"room": notice.using(options.room).text(escape, 99),'
 API = "deskbell_api_version = 1\n"
 PROBE = "return deskbell.classify_response(await context.get())"
 FOLLOW = """if response.status == 307:
@@ -110,6 +114,14 @@ OF_THE_CLASS: Mapping[str, Sequence[Fault]] = {
     ],
     "format_takes_missing_values": [
         ("needs_a_variable", (PAYLOAD, f'{PAYLOAD} "number": len(notice.event.variables["relatedid"]) > 0,')),
+    ],
+    "format_takes_defaults": [
+        ("default_that_nobody_reads", (ROOM, ROOM.replace("str = Field(", 'deskbell.Template = Field(default="desk", ')),
+         (PAYLOAD, SHOWN_ROOM)),
+        ("default_of_nothing", (ROOM, ROOM.replace("Field(", "Field(default=None, ")),
+         (PAYLOAD, PAYLOAD.replace("options.room", "options.room.strip()"))),
+        ("default_that_is_refused", (ROOM, ROOM.replace("Field(", f"Field({REFUSED}, "))),
+        ("secret_that_is_text", (TOKEN, f"{SPARE}\n    {TOKEN}")),
     ],
     "format_keeps_to_max_length": [
         ("words_added", (TEXT, f'{TEXT} + " (a ticket)"')),

@@ -76,7 +76,7 @@ def asked_by_hand(
 def case_of(
     transport: deskbell.Transport, url: str = f"https://service.example/hooks/{CANARY}"
 ) -> TransportCase:
-    return TransportCase(transport=transport, options=deskbell.Options(), url=url, module=__name__)
+    return TransportCase(transport=transport, url=url, module=__name__)
 
 
 def verdict(name: str, case: TransportCase) -> Verdict:

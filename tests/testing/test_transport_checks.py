@@ -69,8 +69,8 @@ def verdicts_of(module: str, golden: Path | None) -> dict[str, Verdict]:
     transport = import_module(module).Bell
     case = TransportCase(
         transport=transport(),
-        options=transport.options_type.model_validate({"room": "desk", "token": CANARY}),
         url=URL,
+        given={"room": "desk", "token": CANARY},
         ok_reply=Reply(200, {"ok": True, "id": "m1"}),
         refusals=(Reply(200, {"ok": False, "why": "closed"}),),
         hostile=HOSTILE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from functools import partial
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deskbell.testing.checks import Verdict
     from deskbell.testing.source_checks import SourceCase
     from deskbell.testing.stage import TransportCase
-    from deskbell.transport import Options, Transport
+    from deskbell.transport import Transport
 
 _LONGEST_LINE = 200
 """Characters of what a plugin prints."""
@@ -98,13 +98,13 @@ def _case_of(transport: Transport[Any], given: Sequence[str], url: str) -> Trans
 
     return TransportCase(
         transport=transport,
-        options=_options_of(transport, given),
         url=url or transport.example_url or MADE_UP_URL,
+        given=_options_of(transport, given),
         module=type(transport).__module__,
     )
 
 
-def _options_of(transport: Transport[Any], given: Sequence[str]) -> Options:
+def _options_of(transport: Transport[Any], given: Sequence[str]) -> Mapping[str, Any]:
     """What is given, and a sample for each option that must be there."""
     from pydantic import ValidationError
 

@@ -67,8 +67,8 @@ class TransportContract(_Contract):
     def _case(self) -> TransportCase:
         return TransportCase(
             transport=self.transport(),
-            options=self.transport.options_type.model_validate(dict(self.options)),
             url=self.url,
+            given=self.options,
             ok_reply=self.ok_reply,
             refusals=tuple(self.refusals),
             hostile=tuple(self.hostile),

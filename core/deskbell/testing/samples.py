@@ -23,7 +23,7 @@ from .stage import CANARY, Reply, TransportCase, on_stage
 _TEXT = "sample"
 
 
-def sample_options(kind: type[Options], given: Mapping[str, str]) -> Options:
+def sample_options(kind: type[Options], given: Mapping[str, str]) -> dict[str, Any]:
     """``given``, and a value for each other field that has no default: its first example, else one of its type.
 
     What is given and cannot be had as text is read as YAML: ``[a, b]``. pydantic's ``ValidationError`` where that is
@@ -32,12 +32,14 @@ def sample_options(kind: type[Options], given: Mapping[str, str]) -> Options:
     made_up = {
         field.alias or name: _value(field) for name, field in kind.model_fields.items() if field.is_required()
     }
+    options = {**made_up, **given}
     try:
-        return kind.model_validate({**made_up, **given})
+        kind.model_validate(options)
     except ValidationError as error:
         wrong = {fault["loc"][0] for fault in error.errors(include_url=False) if fault["loc"]}
-        read = {key: _read(text) if key in wrong else text for key, text in given.items()}
-        return kind.model_validate({**made_up, **read})
+        options |= {key: _read(text) for key, text in given.items() if key in wrong}
+        kind.model_validate(options)
+    return options
 
 
 def _read(text: str) -> Any:

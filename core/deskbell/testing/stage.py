@@ -7,8 +7,9 @@ import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
+from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -87,8 +88,9 @@ class TransportCase:
     """A transport, and what its checks need to know. See ``TransportContract`` for each."""
 
     transport: Transport[Any]
-    options: Options
     url: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The options, as an owner writes them."""
     ok_reply: Reply = Reply()
     refusals: tuple[Reply, ...] = ()
     hostile: tuple[str, ...] = ()
@@ -102,6 +104,17 @@ class TransportCase:
     def cls(self) -> type[Transport[Any]]:
         """The transport's class."""
         return type(self.transport)
+
+    @cached_property
+    def options(self) -> Options:
+        """What the transport gets; pydantic's ``ValidationError`` where they do not fit."""
+        return self.cls.options_type.model_validate(dict(self.given))
+
+    def with_required_options(self) -> TransportCase:
+        """As where an owner writes no option but those that must be there."""
+        fields = self.cls.options_type.model_fields.items()
+        required = {key for name, field in fields if field.is_required() for key in (name, field.alias)}
+        return replace(self, given={key: value for key, value in self.given.items() if key in required})
 
     def payload(
         self,

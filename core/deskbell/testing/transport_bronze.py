@@ -110,8 +110,8 @@ def options_refuse_unknown_keys(case: TransportCase) -> None:
 def secret_options_are_secret(case: TransportCase) -> None:
     """A token, password or key among its options is a `deskbell.Secret`, and has no default."""
     for name, field in case.cls.options_type.model_fields.items():
-        kept = Secret in _types_in(field.annotation)
-        if _sounds_secret(name) and not kept and str in _types_in(field.annotation):
+        kept = Secret in types_in(field.annotation)
+        if _sounds_secret(name) and not kept and str in types_in(field.annotation):
             raise NotMet(f"the option {name} holds a secret as text, which prints: make it a deskbell.Secret")
         if kept and _default_of(field):
             raise NotMet(
@@ -210,7 +210,8 @@ def _sounds_secret(name: str) -> bool:
     return words[-1] in _SECRET_WORDS and not _OPEN_KEYS.intersection(words)
 
 
-def _types_in(annotation: Any) -> Iterator[Any]:
+def types_in(annotation: Any) -> Iterator[Any]:
+    """What a field may hold: the type itself, and those inside its brackets."""
     yield annotation
     for inner in get_args(annotation):
-        yield from _types_in(inner)
+        yield from types_in(inner)

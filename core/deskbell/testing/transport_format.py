@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC
 from itertools import product
+from typing import Any
+
+from pydantic import ValidationError
 
 from deskbell.event import VARIABLES, TicketEvent
 from deskbell.notice import Notice, Rendering
 from deskbell.outcome import Delivered
+from deskbell.secret import Secret
+from deskbell.template import Template
 from deskbell.transport import Payload
 
 from .answers import kind_of, outcome_of
@@ -29,6 +34,7 @@ from .payloads import (
     strings_in,
 )
 from .stage import MESSAGE, Received, TransportCase, on_stage, sample_notice
+from .transport_bronze import types_in
 
 FORMAT_CHECKS = Checks[TransportCase]()
 
@@ -92,6 +98,16 @@ def format_takes_missing_values(case: TransportCase) -> None:
 
 
 @FORMAT_CHECKS.bronze
+def format_takes_defaults(case: TransportCase) -> None:
+    """Every action can be formatted where no option is set but the required ones."""
+    bare = case.with_required_options()
+    _require_usable_defaults(bare)
+    for action in ACTIONS:
+        what = f"the action {action} with the required options only"
+        require_json(formatted(bare, what, sample_notice(action)), what)
+
+
+@FORMAT_CHECKS.bronze
 def format_keeps_to_max_length(case: TransportCase) -> None:
     """No text of the payload is longer than `max_length`, whatever a customer writes."""
     transport = case.transport
@@ -147,6 +163,30 @@ def require_length(case: TransportCase, payload: Payload, what: str) -> None:
             f"{case.transport.name} allows {limit} characters; format() produced {longest} of {what}: "
             "use notice.text(..., limit=self.max_length), and less where you add words"
         )
+
+
+def _require_usable_defaults(bare: TransportCase) -> None:
+    """``NotMet`` where a default is not what its field says: pydantic reads what owners write, and no default."""
+    try:
+        options = bare.options
+    except ValidationError as error:
+        where, why = (error.errors()[0][key] for key in ("loc", "msg"))
+        if not where:  # a rule over several options
+            raise NotApplicable(f"the required options are not enough: {why}") from None
+        raise NotMet(f"the default of the option {where[0]} is refused when it is read: {why}") from None
+    for name, field in type(options).model_fields.items():
+        default, kinds = getattr(options, name), set(types_in(field.annotation))
+        if isinstance(default, str) and str not in kinds and (instead := _instead_of_text(default, kinds)):
+            raise NotMet(
+                f"the default of the option {name} stays text, for defaults are not read: write {instead}"
+            )
+
+
+def _instead_of_text(default: str, kinds: Collection[Any]) -> str:
+    """The default of a field that holds one of ``kinds``; empty where text will do."""
+    if Template in kinds:
+        return f"default=deskbell.Template.of_option({default!r})"
+    return "deskbell.Secret | None, default=None" if Secret in kinds else ""
 
 
 def _require_told_type(request: Received) -> None:
