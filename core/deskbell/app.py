@@ -20,7 +20,7 @@ from .dispatcher import STOP_GRACE, Dispatcher
 from .errors import ConfigError
 from .intake import Intake
 from .lane import Engine
-from .listener import Connections, listen
+from .listener import Connections, listen, warn_of_a_lenient_parser
 from .metrics import Metrics, Standing
 from .password import HOW_TO_SET_ONE
 from .played import LOOPBACK, Played
@@ -201,6 +201,7 @@ async def serving(
         app = receiver.app()
         add_pages(app, _desk(core, plugins, reloader, read_config, fresh, receiver, access))
         app.router.add_route("*", "/{path:.*}", not_found)
+        warn_of_a_lenient_parser()
         port = await listen(app, config.host, config.port, stack, Connections(refusals))
         host = f"[{config.host}]" if ":" in config.host else config.host
         yield Door(f"http://{host}:{port}", fresh, core.store.failure, reloader.reload, core.play)

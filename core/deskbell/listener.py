@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import http_parser, web
 
 from .errors import ConfigError
 from .problem import Problem
@@ -172,6 +172,15 @@ class Connection(web.RequestHandler):
         if request.writer.output_size:
             raise ConnectionError("the answer has begun")
         return problem.response()
+
+
+def warn_of_a_lenient_parser() -> None:
+    """aiohttp's parser in Python takes requests that its compiled one refuses, and that a proxy may read otherwise."""
+    if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+        _log.warning(
+            "aiohttp is installed without its compiled parser, so malformed requests may be taken: install its wheel, "
+            "and unset AIOHTTP_NO_EXTENSIONS"
+        )
 
 
 async def listen(

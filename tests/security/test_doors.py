@@ -7,9 +7,11 @@ import json
 import logging
 from base64 import b64encode
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +23,9 @@ from deskbell.refusals import MOST_FAILURES, Refusals
 from deskbell.settings import SourceSettings
 from deskbell.source import NativeSource
 from deskbell.store import Added
+
+if TYPE_CHECKING:
+    from tests.conftest import Serve
 
 TOKEN = "a-token-of-the-tests"
 SIGNING_SECRET = f"whsec_{b64encode(b'n' * 32).decode()}"
@@ -260,3 +265,13 @@ async def test_the_access_log_has_words_of_our_own_only(
         "POST /events/{source}/{token} from 127.0.0.1 as -: 401",
         "POST /{path} from 127.0.0.1 as -: 404",
     ]
+
+
+@pytest.mark.parametrize(("without", "warned"), [("", False), ("1", True)])
+def test_a_parser_that_takes_malformed_requests_is_told_of(
+    serve: Serve, config_file: Callable[[str], Path], without: str, warned: bool
+) -> None:
+    config_file("webhooks: []\n")
+    server = serve(environment={"AIOHTTP_NO_EXTENSIONS": without})
+    assert server.end() == 0
+    assert ("without its compiled parser" in server.log()) == warned
