@@ -32,6 +32,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 _MARK = "_impl"
 RESERVED_NAMES = frozenset({"deskbell", "demo", "metrics", "none", "transport"})
 """Words that mean something else to deskbell, and to its config."""
+NO_HOOK = "it has no hook: mark a function with @deskbell.hookimpl, such as deskbell_transports"
 _SYNC = (
     "fake", "format", "headers", "picture", "readable", "recognises", "redact", "refusals", "refuses", "unavailable",
     "warnings",
@@ -50,7 +51,7 @@ def plugin_faults(plugin: object) -> Iterator[str]:
     objects = [name for name in HOOKS if hasattr(plugin, name) and not _function(plugin, name)]
     yield from (f"{name} must be a plain function: pluggy passes over anything else" for name in objects)
     if not relevant and not objects:
-        yield "it has no hook: mark a function with @deskbell.hookimpl, such as deskbell_transports"
+        yield NO_HOOK
     for name, function, marks in relevant:
         yield from _hook_faults(name, function, marks)
 

@@ -22,8 +22,8 @@ GROUP = "deskbell"
 """The entry-point group of plugins."""
 DISABLE_VARIABLE = "DESKBELL_DISABLE_PLUGINS"
 """Names of plugins that are left out, separated by commas."""
-_NO_PLUGIN = re.compile(r"_|test_|conftest\.py$")
-"""File names in ``plugins_dir``: modules that plugins share, and tests beside them
+_NO_PLUGIN = re.compile(r"_|test_|tests$|conftest\.py$")
+"""Names in ``plugins_dir``: modules that plugins share, and tests beside them
 (https://docs.pytest.org/en/stable/explanation/goodpractices.html#conventions-for-python-test-discovery)."""
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,11 @@ class Origin:
     name: str
     distribution: str
     version: str = ""
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file of ``plugins_dir``."""
+        return self.distribution.endswith(".py")
 
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
@@ -125,11 +130,23 @@ def _of_files(plugins_dir: Path | None) -> Iterator[Candidate]:
         if not _NO_PLUGIN.match(path.name):
             origin = Origin(path.stem, f"{plugins_dir.name}/{path.name}")
             yield Candidate(origin, path.stem, partial(_load_file, path), own=True)
+    for path in plugins_dir.glob("*/__init__.py"):
+        if not _NO_PLUGIN.match(name := path.parent.name):
+            # With a slash it can have the name of no plugin, which it would break.
+            yield Candidate(Origin(f"{name}/", f"{plugins_dir.name}/{name}/"), "", _no_file)
 
 
 def _no_folder(plugins_dir: Path) -> object:
     raise PluginError(
         f"plugins_dir {plugins_dir.name} is no folder", fix="make it, or take plugins_dir out of the config"
+    )
+
+
+def _no_file() -> object:
+    raise PluginError(
+        "it is a folder, and plugins_dir is for plugins of one file each",
+        fix="make it a package and pip install that (deskbell new-plugin begins one), or one file; "
+        "a folder whose name begins with _ is passed over",
     )
 
 

@@ -21,6 +21,7 @@ from . import API_VERSION, __version__, hookspecs, trace
 from .blame import blamed_on, in_words
 from .breakoff import BrokenOff, breakable
 from .conformance import (
+    NO_HOOK,
     RESERVED_NAMES,
     implemented_hooks,
     offered_classes,
@@ -206,7 +207,7 @@ def _admit(manager: pluggy.PluginManager, origin: Origin, plugin: object) -> _Ad
     """Register ``plugin`` and read what it provides; ``PluginError``, and nothing stays registered, if it is wrong."""
     _refuse_other_api(plugin)
     _refuse_registered(manager, origin, plugin)
-    _refuse_any(plugin_faults(plugin))
+    _refuse_faulty(origin, plugin)
     try:
         manager.register(plugin, origin.name)
         offered = _classes_of(manager.hook.deskbell_transports, origin, Transport)
@@ -245,6 +246,13 @@ def _refuse_registered(manager: pluggy.PluginManager, origin: Origin, plugin: ob
     if manager.has_plugin(origin.name) or manager.is_registered(plugin):
         name = manager.get_name(plugin) or origin.name
         raise PluginError(f"it is already loaded, as {name}", fix="remove one of the two entry points")
+
+
+def _refuse_faulty(origin: Origin, plugin: object) -> None:
+    faults = list(plugin_faults(plugin))
+    if faults == [NO_HOOK] and origin.is_file:
+        raise PluginError(NO_HOOK, fix=f"mend {origin}, or call it _{origin.name}.py if it is no plugin")
+    _refuse_any(faults)
 
 
 def _refuse_any(faults: Iterable[str]) -> None:
@@ -289,14 +297,16 @@ def _by_plugin(caller: pluggy.HookCaller) -> tuple[pluggy.HookImpl, ...]:
 
 def _refuse_shared_name(origin: Origin, candidates: Iterable[Candidate]) -> None:
     """Neither of two is taken: which one is meant, nobody knows."""
-    holders = [str(each.origin) for each in candidates if each.origin.name == origin.name]
+    sharing = [each.origin for each in candidates if each.origin.name == origin.name]
+    holders = [str(each) for each in sharing]
     if origin.name in _RESERVED:
         holders.append(f"{_CORE} itself")
     if len(holders) > 1:
+        file = next((f"rename {each}" for each in sharing if each.is_file), "")
         raise PluginError(
             f"the name {origin.name} is used by {' and '.join(holders)}",
-            fix="keep one of them: uninstall the others, or rename their files ("
-            f"{DISABLE_VARIABLE} leaves out all of that name)",
+            fix=f"{file or 'keep one of them: uninstall the others'} "
+            f"({DISABLE_VARIABLE} leaves out all of that name)",
         )
 
 
@@ -310,8 +320,17 @@ def _clashes(admitted: Sequence[_Admitted]) -> Iterator[BrokenPlugin]:
         shared = next((provided for provided in each.info.provided() if len(owners[provided]) > 1), "")
         if shared and each.info.name != _CORE.name:
             names = " and ".join(f"{owner.name} ({owner})" for owner in owners[shared])
-            fix = f"leave one of them out: {DISABLE_VARIABLE}={each.info.name}"
+            fix = _fix_of_clash(each.info, shared.partition(" ")[0], owners[shared])
             yield _broken(each.info, f"the {shared} is provided by {names}", fix)
+
+
+def _fix_of_clash(info: PluginInfo, kind: str, owners: Iterable[PluginInfo]) -> str:
+    """A file is its owner's own, and easily changed: rather that one than what is installed."""
+    if file := next((owner for owner in owners if owner.is_file), None):
+        return (
+            f"give the {kind} of {file} another name, or leave that file out: {DISABLE_VARIABLE}={file.name}"
+        )
+    return f"leave one of them out: {DISABLE_VARIABLE}={info.name}"
 
 
 def _broken(origin: Origin, reason: str, fix: str) -> BrokenPlugin:

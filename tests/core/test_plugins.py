@@ -195,6 +195,27 @@ class TestSingleFile:
         plugins = load_plugins(plugins_dir=tmp_path, entry_points=[])
         assert (plugins.broken, len(plugins.loaded)) == ((), 1)
 
+    def test_a_file_without_a_hook_is_told_how_to_be_passed_over(self, tmp_path: Path) -> None:
+        (tmp_path / "words.py").write_text("GREETING = 'hello'")
+        fault = broken(load_plugins(plugins_dir=tmp_path, entry_points=[]), "words")
+        assert fault.reason.startswith("it has no hook: mark a function with @deskbell.hookimpl")
+        assert fault.fix == f"mend {tmp_path.name}/words.py, or call it _words.py if it is no plugin"
+
+    def test_a_package_in_the_folder_is_told_to_be_installed(self, install: Install, tmp_path: Path) -> None:
+        """It breaks no plugin of its name: it was never one."""
+        install("deskbell-bell")
+        for name in ("bell", "_shared", "tests", "__pycache__"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "__init__.py").write_text("raise SystemExit('must not run')")
+        (tmp_path / "pictures").mkdir()
+        plugins = load_plugins(plugins_dir=tmp_path)
+        fault = broken(plugins, "bell/")
+        assert str(fault) == f"{tmp_path.name}/bell/"
+        assert fault.reason == "it is a folder, and plugins_dir is for plugins of one file each"
+        assert fault.fix.startswith("make it a package and pip install that")
+        assert len(plugins.broken) == 1
+        assert "bell" in plugins.transports
+
     def test_tests_beside_a_plugin_are_no_plugins(self, tmp_path: Path) -> None:
         (tmp_path / "bell.py").write_text(BELL + OFFER)
         (tmp_path / "testbench.py").write_text((BELL + OFFER).replace('"bell"', '"bench"'))
@@ -434,6 +455,21 @@ class TestNames:
         (folder / "bell.py").write_text(NEIGHBOUR)
         reasons = {each.reason for each in load_plugins(plugins_dir=folder).broken if each.name == "bell"}
         assert reasons == {"the name bell is used by deskbell-bell 1.0 and plugins.d/bell.py"}
+        fixes = {each.fix for each in load_plugins(plugins_dir=folder).broken if each.name == "bell"}
+        assert fixes == {"rename plugins.d/bell.py (DESKBELL_DISABLE_PLUGINS leaves out all of that name)"}
+
+    def test_file_with_the_transport_of_an_installed_plugin(self, install: Install, tmp_path: Path) -> None:
+        """The file is what can be changed: nobody is told to do without the other one."""
+        install("deskbell-bell")
+        folder = tmp_path / "plugins.d"
+        folder.mkdir()
+        (folder / "mine.py").write_text(BELL + OFFER)
+        plugins = load_plugins(plugins_dir=folder)
+        fix = (
+            "give the transport of plugins.d/mine.py another name, "
+            "or leave that file out: DESKBELL_DISABLE_PLUGINS=mine"
+        )
+        assert {broken(plugins, name).fix for name in ("bell", "mine")} == {fix}
 
     @pytest.mark.parametrize("name", ["deskbell", "metrics"])
     def test_names_of_core_are_not_to_be_had(self, install: Install, name: str) -> None:
