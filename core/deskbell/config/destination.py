@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from deskbell.egress import EgressPolicy
 from deskbell.pace import Rate, parse_rates
 from deskbell.settings import DEMO_SCHEME
 from deskbell.transport import Options, Transport
@@ -22,6 +23,7 @@ from .vocabulary import Vocabulary
 _NOT_IN_URLS = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff]")
 _LOOKS_LIKE_A_HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\Z)", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][\w+.-]*:", re.ASCII)
+_OF_THE_WEB = frozenset({"http", "https"})
 _BARE_REFERENCE = re.compile(r"\$[A-Za-z_]\w*", re.ASCII)
 
 
@@ -82,6 +84,20 @@ def _fault_of(url: str) -> tuple[str, str]:
         "write https:// before it" if _LOOKS_LIKE_A_HOST.match(url) else "or demo:discord to try deskbell out"
     )
     return "must begin with https:// (or http://, demo:)", hint
+
+
+def note_refused_address(
+    url: str, egress: EgressPolicy, entry: WebhookEntry, path: KeyPath, scope: Scope
+) -> None:
+    """An address that no message will reach. Where a name leads to, only the connection tells."""
+    try:
+        parts = urlsplit(url)
+        refusal = egress.refusal(parts.hostname or "", parts.port or 0) if parts.scheme in _OF_THE_WEB else ""
+    except ValueError:  # a name, or no URL
+        return
+    if refusal:
+        place = (*path, _given(entry))
+        scope.findings.warning(place, f"{_given(entry)}: {refusal}", "until then, nothing is sent there")
 
 
 def read_transport(entry: WebhookEntry, url: str, path: KeyPath, scope: Scope) -> Transport[Any] | None:

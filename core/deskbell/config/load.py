@@ -129,6 +129,7 @@ def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
     vocabulary = decode_sources(file.sources or (), scope)
     server = file.server or ServerEntry()
     host, port = service.read_listen(server.listen, findings)
+    egress = service.read_egress((file.egress and file.egress.allow) or (), findings)
     config = Config(
         path=path,
         host=host,
@@ -138,10 +139,10 @@ def _decode(file: ConfigFile, path: Path, scope: Scope) -> Config:
         public_url=sign_in.read_public_url(server.public_url, findings),
         timezone=service.read_timezone(file.timezone, findings),
         date_format=service.read_date_format(file.date_format, findings),
-        egress=service.read_egress((file.egress and file.egress.allow) or (), findings),
+        egress=egress,
         retention=durations.read_retention(file.retention, findings),
         sources=vocabulary.sources,
-        webhooks=decode_webhooks(file.webhooks or (), scope, vocabulary),
+        webhooks=decode_webhooks(file.webhooks or (), scope, vocabulary, egress),
         priorities=vocabulary.priorities,
     )
     _note_the_rest(file, scope)

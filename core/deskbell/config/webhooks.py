@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deskbell.egress import EgressPolicy
 from deskbell.secret import Secret
 from deskbell.settings import Webhook
 
 from .conditions import read_actions, read_when
-from .destination import read_destination_options, read_rates, read_transport, read_url
+from .destination import note_refused_address, read_destination_options, read_rates, read_transport, read_url
 from .durations import note_shared_lanes, read_retry
 from .message import read_template
 from .model import WebhookEntry
@@ -18,7 +19,7 @@ from .vocabulary import Vocabulary
 
 
 def decode_webhooks(
-    entries: Sequence[WebhookEntry], scope: Scope, vocabulary: Vocabulary
+    entries: Sequence[WebhookEntry], scope: Scope, vocabulary: Vocabulary, egress: EgressPolicy
 ) -> tuple[Webhook, ...]:
     """Those that can be used; each fault of the others is noted."""
     named: list[tuple[str, KeyPath]] = [
@@ -30,6 +31,7 @@ def decode_webhooks(
         path = ("webhooks", index)
         if webhook := _webhook(entry, path, scope, vocabulary):
             found[path] = webhook
+            note_refused_address(webhook.url.reveal(), egress, entry, path, scope)
     note_shared_lanes(found, scope.findings)
     return tuple(found.values())
 

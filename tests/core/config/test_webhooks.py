@@ -80,7 +80,7 @@ def test_the_smallest_webhook(load: Load, good: str) -> None:
     ("lines", "url", "transport"),
     [
         ({"url": "https://hooks.slack.com/services/T/B/X"}, "https://hooks.slack.com/services/T/B/X", "slack"),
-        ({"url": "http://127.0.0.1:9/x", "transport": "slack"}, "http://127.0.0.1:9/x", "slack"),
+        ({"url": "http://chat.example:9/x", "transport": "slack"}, "http://chat.example:9/x", "slack"),
         ({"url": "HTTPS://proxy.example/x", "transport": "discord"}, "HTTPS://proxy.example/x", "discord"),
         ({"url": "demo:discord"}, "demo:discord", "discord"),
         ({"url": "demo:discord", "transport": "discord"}, "demo:discord", "discord"),
@@ -281,7 +281,7 @@ def test_a_transport_that_fails_when_it_is_asked_harms_no_other(load: Load, good
 
 
 def test_a_transport_that_fails_when_it_sees_a_message_says_nothing(load: Load, good: str) -> None:
-    text = changed(good, url="http://127.0.0.1/", transport="faulty")
+    text = changed(good, url="https://chat.example/", transport="faulty")
     assert "the transport faulty failed when it was asked about this message (RuntimeError)" in [
         one.message for one in load(text.replace("New: ", ""), transports=[Faulty()]).problems
     ]
@@ -328,19 +328,50 @@ class Strict(deskbell.Transport[StrictOptions]):
 def test_options_are_judged_by_the_transports_own_model(
     only_problem: Callable[..., str], good: str, options: str, expected: str
 ) -> None:
-    text = changed(good, url="http://127.0.0.1/", transport="strict", options=options)
+    text = changed(good, url="https://chat.example/", transport="strict", options=options)
     assert only_problem(text, transports=[Strict()]) == expected
 
 
 def test_a_required_option_is_missed_at_the_webhook_without_options(problems: Problems, good: str) -> None:
-    text = changed(good, url="http://127.0.0.1/", transport="strict")
+    text = changed(good, url="https://chat.example/", transport="strict")
     assert problems(text, transports=[Strict()]) == ["6:5 error options.topic is missing"]
 
 
 def test_a_transport_whose_own_rate_cannot_be_read(problems: Problems, good: str) -> None:
     found = problems(
-        changed(good, url="http://127.0.0.1/", transport="eager").replace("New: ", ""), transports=[Eager()]
+        changed(good, url="https://chat.example/", transport="eager").replace("New: ", ""),
+        transports=[Eager()],
     )
     assert [one.partition(" -> ")[0] for one in found] == [
         "6:5 error the transport eager declares no usable rate"
     ]
+
+
+ALLOW = "egress: {allow: [10.0.0.0/8, '::1']}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1:8080/hooks/x", "127.0.0.1"),
+        ("https://192.168.1.9/hooks/x", "192.168.1.9"),
+        ("http://[fd00::9]:8080/hooks/x", "fd00::9"),
+        ("http://[::ffff:169.254.169.254]/hooks/x", "169.254.169.254"),
+    ],
+)
+def test_an_address_that_is_not_public_must_be_allowed(
+    problems: Problems, good: str, url: str, address: str
+) -> None:
+    refusal = f"{address} is not a public address; list its network under egress.allow if it is yours"
+    assert problems(ALLOW + changed(good, url=url, transport="slack").replace("New: ", "")) == [
+        f"8:10 warning url: {refusal} -> until then, nothing is sent there"
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://10.1.2.3/x", "http://[::1]/x", "https://1.1.1.1/x", "https://chat.example/x", "demo:discord"],
+)
+def test_an_address_that_is_public_or_allowed_is_fine(load: Load, good: str, url: str) -> None:
+    transport = "discord" if url.startswith("demo:") else "slack"
+    webhook_of(load(ALLOW + changed(good, url=url, transport=transport)))
