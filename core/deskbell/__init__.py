@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         classify_response,
         retry_after,
         seconds_in,
+        seconds_in_header,
     )
 
 _HOMES = {
@@ -67,6 +68,7 @@ _HOMES = {
         "classify_response",
         "retry_after",
         "seconds_in",
+        "seconds_in_header",
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -115,6 +117,7 @@ __all__ = [
     "retry_after",
     "scalar_text",
     "seconds_in",
+    "seconds_in_header",
     "signature_headers",
 ]
 

@@ -281,14 +281,18 @@ def _success(response: Response) -> Outcome:
 
 def retry_after(response: Response, *, now: datetime | None = None) -> float | None:
     """Seconds to wait by the Retry-After header: a number or an HTTP date. None when it says nothing usable."""
-    value = response.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(value):
-        return float(value)
-    if (at := _http_date(value)) is None:
-        return None
+    seconds = seconds_in_header(response, "retry-after")
+    if seconds is not None or (at := _http_date(response.headers.get("retry-after", ""))) is None:
+        return seconds
     # The service's own clock, so that a wrong one here does no harm.
     answered_at = now or _http_date(response.headers.get("date", "")) or datetime.now(UTC)
     return max(0.0, (at - answered_at).total_seconds())
+
+
+def seconds_in_header(response: Response, name: str) -> float | None:
+    """The number in a header that says how long to wait, such as X-RateLimit-Reset-After; None when it holds none."""
+    value = response.headers.get(name.lower(), "").strip()
+    return float(value) if _SECONDS.fullmatch(value) else None
 
 
 def seconds_in(value: Any) -> float | None:

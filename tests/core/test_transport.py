@@ -36,6 +36,7 @@ from deskbell import (
     plain,
     retry_after,
     seconds_in,
+    seconds_in_header,
 )
 from deskbell.testing import sample_notice
 
@@ -449,3 +450,13 @@ def test_the_services_words_fit_on_one_safe_line(body: bytes, words: str) -> Non
 )
 def test_a_body_that_is_no_json_is_none(body: bytes, data: Any) -> None:
     assert Response(200, {}, body).json() == data
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("3", 3.0), (" 0.376 ", 0.376), ("", None), ("-1", None), ("nan", None), ("1e9", None), ("soon", None)],
+)
+def test_a_number_of_seconds_in_any_header(value: str, seconds: float | None) -> None:
+    response = Response(429, {"x-ratelimit-reset-after": value}, b"")
+    assert seconds_in_header(response, "X-RateLimit-Reset-After") == seconds
+    assert seconds_in_header(response, "X-RateLimit-Reset") is None

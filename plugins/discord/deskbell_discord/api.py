@@ -150,7 +150,7 @@ def _is_cut_off(response: deskbell.Response) -> bool:
 def _wait_before_next(response: deskbell.Response) -> float:
     if response.headers.get("x-ratelimit-remaining", "").strip() != "0":
         return 0.0
-    return _header_seconds(response, "x-ratelimit-reset-after") or 0.0
+    return deskbell.seconds_in_header(response, "x-ratelimit-reset-after") or 0.0
 
 
 def _is_block(response: deskbell.Response, *, own_host: bool) -> bool:
@@ -174,18 +174,11 @@ def _stated_wait(response: deskbell.Response, answer: Mapping[str, Any], unstate
     for seconds in (
         deskbell.seconds_in(answer.get("retry_after")),
         deskbell.retry_after(response),
-        _header_seconds(response, "x-ratelimit-reset-after"),
+        deskbell.seconds_in_header(response, "x-ratelimit-reset-after"),
     ):
         if seconds is not None:
             return seconds
     return unstated
-
-
-def _header_seconds(response: deskbell.Response, name: str) -> float | None:
-    try:
-        return deskbell.seconds_in(float(response.headers.get(name, "")))
-    except ValueError:
-        return None
 
 
 def _object(response: deskbell.Response) -> Mapping[str, Any]:
