@@ -110,7 +110,8 @@ class Crowd:
             while not reader.at_eof():
                 writer.write(DRIPS.get(self.how, b"x"))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(reader.read(65_536), DRIP)
+                    async with asyncio.timeout(DRIP):
+                        await reader.read(65_536)
         finally:
             self.open -= 1
             writer.close()

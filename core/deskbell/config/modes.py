@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+from deskbell.secret import secret_parts
+
 from .document import Document
 from .findings import Findings
 from .masking import Masks
@@ -33,4 +35,9 @@ def note_inline_secrets(path: Path, document: Document, masks: Masks, findings: 
 
 def _is_secret(place: KeyPath, text: str, masks: Masks) -> bool:
     named = any(masks.is_secret(key) for key in place if isinstance(key, str))
-    return named and _REFERENCE not in text and masks.is_worth_hiding(text)
+    return named and _REFERENCE not in text and masks.is_worth_hiding(text) and not _names_a_host_alone(text)
+
+
+def _names_a_host_alone(text: str) -> bool:
+    """A URL without a login and a path tells nothing: https://ntfy.sh/."""
+    return "://" in text and len([*secret_parts(text)]) == 1

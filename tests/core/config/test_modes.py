@@ -74,6 +74,14 @@ def test_any_secret_counts_also_one_of_an_option(
     assert "secret-of-mine" not in warning
 
 
+def test_a_url_that_names_a_host_alone_is_no_secret(read_with_mode: Callable[[str, int], list[str]]) -> None:
+    text = FROM_ELSEWHERE.replace(
+        '"${URL:-demo:discord}", transport: discord', "https://ntfy.sh/, transport: slack"
+    )
+    assert "ntfy" in text
+    assert read_with_mode(text, PUBLIC) == []
+
+
 def test_a_warning_is_no_error(load: Load, good: str) -> None:
     Path("config.yaml").touch()
     Path("config.yaml").chmod(PUBLIC)
