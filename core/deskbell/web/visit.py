@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -16,6 +17,10 @@ from .words import Words
 
 FORM_TOKEN = "form_token"  # noqa: S105 - the name of a field
 """The field of each form that proves that the form is ours."""
+_LOCAL = re.compile(r"/(?![/\\])[!-~]*")
+"""Browsers leave tabs and line breaks out of an address, and read ``/\\`` as ``//``."""
+_UNREADABLE = (ValueError, LookupError, RuntimeError, ConnectionError)
+"""What aiohttp raises for a form in no known encoding, in broken parts, or without its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,10 @@ class Visit:
 
     async def form(self) -> MultiDict[str]:
         """The fields of the form that was sent, as text; what is no text is left out."""
-        fields = await self.request.post()
+        try:
+            fields = await self.request.post()
+        except _UNREADABLE:
+            raise web.HTTPBadRequest(text=self.words.say("page.error.unreadable")) from None
         return MultiDict((name, value) for name, value in fields.items() if isinstance(value, str))
 
     def query(self, name: str) -> str:
@@ -60,7 +68,7 @@ class Visit:
 
 def local(path: str, otherwise: str = "/") -> str:
     """``path``, if it is a page of ours, and ``otherwise`` if it leads to another host: forms say where to go back."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else otherwise
+    return path if _LOCAL.fullmatch(path) else otherwise
 
 
 Answer = Callable[[Visit], Awaitable[web.StreamResponse]]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from yarl import URL
 
 from deskbell.web.gate import HEADERS
 
@@ -62,6 +65,48 @@ async def test_a_form_of_another_site_does_not_count(
     assert answer.page.all("p", role="alert")
 
 
+async def test_an_origin_that_is_none_is_not_ours(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
+    site = await open_site(DEMO)
+    assert (await site.ask("POST", "/language", headers={"Origin": "http://["})).status == 403
+    assert caplog.messages == []
+
+
+FORM, PARTS = "application/x-www-form-urlencoded", "multipart/form-data"
+PART = b"--x\r\nContent-Disposition: form-data; name=a\r\n%b\r\n\r\n\xff\r\n--x--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (f"{FORM}; charset=bogus", b"a=b"), (f"{FORM}; charset=utf-16", b"a=b"), (FORM, b"a=\xff"),
+        (PARTS, b"a=b"), (f"{PARTS}; boundary=x", b"a=b"), (f"{PARTS}; boundary=x", b"--x\r\n\r\na\r\n--x--\r\n"),
+        (f"{PARTS}; boundary=x", PART % b"A: b"), (f"{PARTS}; boundary=x", PART % b"Content-Transfer-Encoding: b"),
+        (f"{PARTS}; boundary=x", PART % b"Content-Type: text/plain; charset=bogus"),
+    ],
+)  # fmt: skip
+async def test_what_is_no_form_is_the_senders_fault(
+    open_site: Open, caplog: pytest.LogCaptureFixture, kind: str, body: bytes
+) -> None:
+    site = await open_site(DEMO)
+    answer = await site.ask("POST", "/language", data=body, headers={"Content-Type": kind})
+    assert (answer.status, "set-cookie" in answer.headers) == (400, False)
+    assert "no form that can be read" in answer.page.words
+    assert caplog.messages == [], "nobody fills the log with it"
+
+
+async def test_a_form_without_its_end_is_no_defect(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
+    site = await open_site(DEMO)
+    address = URL(site.door.address)
+    _, writer = await asyncio.open_connection(address.host, address.port)
+    head = f"POST /language HTTP/1.1\r\nHost: {address.authority}\r\nContent-Type: {FORM}\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head.encode() + b"a=b")
+    await site.page("/health")  # it is being read
+    writer.close()
+    await writer.wait_closed()
+    await site.page("/health")
+    assert caplog.messages == []
+
+
 async def test_the_language_is_the_browsers_until_the_reader_chooses(open_site: Open) -> None:
     site = await open_site(DEMO)
     assert (await site.get("/health", Accept_Language="es")).page.all("html") == [{"lang": "es"}]
@@ -70,7 +115,13 @@ async def test_the_language_is_the_browsers_until_the_reader_chooses(open_site: 
     assert (await site.get("/health", Accept_Language="es")).page.all("html") == [{"lang": "fr"}]
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example", "evil"])
+@pytest.mark.parametrize(
+    "back",
+    [
+        "https://evil.example/", "//evil.example", "/\\evil.example", "evil",
+        "/\t/evil.example", "/\n/evil.example", "/\r\nSet-Cookie: a=b",
+    ],
+)  # fmt: skip
 async def test_the_language_switch_leads_nowhere_else(open_site: Open, back: str) -> None:
     site = await open_site(DEMO)
     answer = await site.send("/language", {"language": "fr", "back": back})

@@ -39,7 +39,18 @@ async def test_a_page_leads_to_the_password_and_then_back_to_itself(open_site: O
     assert (await site.page("/")).all("form", action="/logout")
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "evil", ""])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "/%09/evil.example",
+        "/%0A/evil.example",
+        "evil",
+        "",
+    ],
+)
 async def test_signing_in_leads_nowhere_else(open_site: Open, wanted: str) -> None:
     site = await open_site(DESK, head=with_password())
     page = await site.page(f"/login?next={wanted}")
