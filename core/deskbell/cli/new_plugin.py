@@ -80,7 +80,7 @@ def _module_taken(name: str) -> str:
 
 
 def _show(name: str, folder: Path, package: Mapping[str, str]) -> None:
-    """What was made, and the commands that come next."""
+    """What was made, and what comes next."""
     click.echo(f"Created {folder}/")
     for line in _listed(package):
         click.echo(f"  {line}")
@@ -90,6 +90,7 @@ def _show(name: str, folder: Path, package: Mapping[str, str]) -> None:
         "pip install -e '.[test]'",
         "pytest",
         f"deskbell plugin-check {name}",
+        "and put the year and your name into LICENSE",
     ):
         click.echo(f"  {line}")
 

@@ -24,6 +24,8 @@ Kind: TypeAlias = Literal["transport", "source"]
 
 _NAME = re.compile(r"[a-z](?:[a-z0-9_]*[a-z0-9])?", re.ASCII)
 """As a transport may be called, and a distribution too: that ends with a letter or a digit."""
+_LONGEST_NAME = 200
+"""``deskbell_NAME-0.1.0.dist-info``, which pip makes, is the name of one file: at most 255 bytes."""
 _PREFIX = re.compile(r"\Adeskbell[-_ ]+(?=.)", re.IGNORECASE)
 _PURPOSES: Mapping[Kind, str] = {
     "transport": "shows support-ticket events there",
@@ -43,6 +45,9 @@ def module_name(name: str) -> str:
 
 def fault_of(name: str) -> str:
     """Why no plugin can have this name, and what to write instead; empty when it can."""
+    if len(name) > _LONGEST_NAME:
+        most = f"a name has at most {_LONGEST_NAME} characters"
+        return f"{most}, for it becomes part of the names of files; this one has {len(name)}"
     if not _NAME.fullmatch(name):
         usable = _usable(name)
         instead = f": write {usable}" if usable else ""
