@@ -7,43 +7,58 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from functools import lru_cache
 from typing import TypeVar
 
+from deskbell.errors import PluginError
 from deskbell.isolation import break_off
 
 PATIENCE = 3.0
-"""Seconds."""
+"""Seconds, with the wait for a place."""
 MOST_AT_ONCE = 16
-"""Threads, with those that hang for ever: whoever comes then is told at once that it takes too long."""
+"""Threads, with those that hang for ever."""
 
 T = TypeVar("T")
-_places = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
 async def aside(work: Callable[[], T]) -> T:
-    """What ``work`` returns, or raises; ``TimeoutError`` after ``PATIENCE``, and it is broken off, or without a place.
+    """What ``work`` returns, or raises; ``TimeoutError`` after ``PATIENCE``, and it is broken off.
 
-    A daemon thread: unlike those of an executor, nobody waits for it when the process ends.
+    What is no ``Exception`` would end the process, and becomes a ``PluginError``. A daemon thread: unlike those of an
+    executor, nobody waits for it when the process ends.
     """
-    if not _places.acquire(blocking=False):
-        raise TimeoutError
-    answer: Future[T] = Future()
+    loop, answer = asyncio.get_running_loop(), Future[T]()
+    places = _places(loop)
 
     def live() -> None:
         try:
-            with suppress(InvalidStateError):  # nobody waits for it any more
-                try:
-                    answer.set_result(work())
-                except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
-                    answer.set_exception(error)
+            _answer(answer, work)
         finally:
-            _places.release()
+            with suppress(RuntimeError):  # the service ended meanwhile
+                loop.call_soon_threadsafe(places.release)
 
-    thread = threading.Thread(target=live, name="page", daemon=True)
-    thread.start()
-    try:
-        async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE):
+        await places.acquire()
+        thread = threading.Thread(target=live, name="page", daemon=True)
+        thread.start()
+        try:
             return await asyncio.wrap_future(answer)
-    except TimeoutError:
-        break_off(thread)
-        raise
+        except asyncio.CancelledError:
+            break_off(thread)
+            raise
+
+
+@lru_cache(maxsize=1)
+def _places(_loop: asyncio.AbstractEventLoop) -> asyncio.Semaphore:
+    """Those of the one loop of the process."""
+    return asyncio.Semaphore(MOST_AT_ONCE)
+
+
+def _answer(answer: Future[T], work: Callable[[], T]) -> None:
+    with suppress(InvalidStateError):  # nobody waits for it any more
+        try:
+            answer.set_result(work())
+        except Exception as error:  # noqa: BLE001 - it is raised where it is waited for
+            answer.set_exception(error)
+        except BaseException as error:  # noqa: BLE001 - a plugin's sys.exit(), or that it was broken off
+            answer.set_exception(PluginError(f"a plugin raised {type(error).__name__}"))

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from deskbell.errors import PluginError
 from deskbell.event import VARIABLES
 from deskbell.preview import Preview, picture, preview
-from deskbell.samples import sample_for
+from deskbell.samples import Sample, sample_for
 from deskbell.settings import Config, Webhook
 from deskbell.starter.sample import in_language, said_in
 
@@ -21,12 +22,20 @@ class Drawing:
     picture: str
 
 
+def sample_of(config: Config, webhook: Webhook) -> Sample:
+    """A sample event for it; ``PluginError`` where a source gives none. It asks plugins: in a thread."""
+    try:
+        return sample_for(webhook, [source.adapter for source in config.sources.values()])
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"a source's sample event failed ({type(error).__name__})") from error
+
+
 def draw(config: Config, webhook: Webhook, language: str) -> Drawing:
     """What it would send. It asks plugins: in a thread."""
     try:
-        sample = sample_for(webhook, [source.adapter for source in config.sources.values()])
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own code
-        return Drawing(Preview(webhook, fault=f"a source's sample event failed ({type(error).__name__})"), "")
+        sample = sample_of(config, webhook)
+    except PluginError as error:
+        return Drawing(Preview(webhook, fault=str(error)), "")
     event = in_language(sample, language).event_at(datetime.now(UTC))
     made = preview(webhook, event, timezone=config.timezone, date_format=config.date_format)
     return Drawing(made, "" if made.fault else picture(webhook.transport, made.payload))

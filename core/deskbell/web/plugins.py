@@ -70,7 +70,7 @@ async def _transport(transport: Transport[Any], used_by: Mapping[str, Sequence[s
     name = transport.name
     try:
         options = await aside(lambda: options_of(transport))
-    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's own types: the rest of it is shown all the same
+    except Exception:  # noqa: BLE001 - a plugin's own types: the rest of it is shown all the same
         options = None
     return Provided(
         "transport", name, _about(transport), used_by.get(f"transport {name}", ()), options=options

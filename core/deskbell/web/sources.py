@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -88,18 +87,15 @@ def _in_language(texts: Mapping[str, str], language: str) -> str:
 
 async def _curl(visit: Visit, source: SourceSettings, url: str) -> str:
     """A sample event as a line for a shell; empty where the plugin has none."""
-    try:
-        sample = await aside(lambda: _sample(source.adapter))
-    except (Exception, SystemExit):  # noqa: BLE001 - a plugin's own code: the rest of the page is shown all the same
-        return ""
     comment = visit.words.say("sources.curl.token", variable=TOKEN_VARIABLE, source=source.name)
-    return curl_event(url, sample, comments=[comment])
+    try:
+        return await aside(lambda: curl_event(url, _sample(source.adapter), comments=[comment]))
+    except Exception:  # noqa: BLE001 - a plugin's own code: the rest of the page is shown all the same
+        return ""
 
 
 def _sample(adapter: Source) -> dict[str, Any]:
-    sample = adapter.sample(next(iter(adapter.actions), Action.SUBMIT))
-    json.dumps(sample)
-    return sample
+    return adapter.sample(next(iter(adapter.actions), Action.SUBMIT))
 
 
 ROUTES = (Route("GET", "/sources", get_sources),)

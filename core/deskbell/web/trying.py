@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from deskbell.samples import sample_for
+from deskbell.errors import PluginError
 from deskbell.settings import Webhook
 from deskbell.store.reading import Filter
 from deskbell.store.searching import find_page
@@ -15,6 +15,7 @@ from deskbell.trial import try_webhook
 
 from .aside import aside
 from .desk import Desk
+from .drawing import sample_of
 from .switching import known_name
 from .visit import Route, Visit
 
@@ -37,8 +38,10 @@ async def post_test(visit: Visit) -> web.StreamResponse:
 
 async def _try(desk: Desk, webhook: Webhook) -> str:
     """The id of the event."""
-    adapters = [source.adapter for source in desk.config().sources.values()]
-    sample = await aside(lambda: sample_for(webhook, adapters))
+    try:
+        sample = await aside(lambda: sample_of(desk.config(), webhook))
+    except TimeoutError:
+        raise PluginError("a source's sample event did not come in time") from None
     trial = await try_webhook(desk.intake, desk.dispatcher, webhook, sample, patience=PATIENCE)
     return trial.event_id
 

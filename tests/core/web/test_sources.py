@@ -30,7 +30,9 @@ HOSTILE = [
 DEMO = 'webhooks:\n  - {name: desk, url: "demo:slack", action: "*", message: "%subject%", rate: none}\n'
 CANARY = "canary-canary-canary-0001"
 SIGNING = "whsec_Y2FuYXJ5LWNhbmFyeS1jYW5hcnktY2FuYXJ5LTAwMDI="
-START = 'version: 1\nserver: {listen: "127.0.0.1:0"}\ntimezone: UTC\nsources:\n'
+START = (
+    'version: 1\nserver: {listen: "127.0.0.1:0"}\negress: {allow: [127.0.0.0/8]}\ntimezone: UTC\nsources:\n'
+)
 ODD = """
 import time
 import deskbell
@@ -50,9 +52,14 @@ class Stuck(Odd):
     def sample(self, action):
         time.sleep(60)
 
+class Torn(Odd):
+    name = "torn"
+    def sample(self, action):
+        return {"half of a surrogate pair": "\\ud83d"}
+
 @deskbell.hookimpl
 def deskbell_sources():
-    return [Odd, Stuck]
+    return [Odd, Stuck, Torn]
 """
 
 
@@ -88,8 +95,8 @@ async def test_the_url_begins_as_the_browser_asked_for_it(open_site: Open) -> No
 
 
 async def test_the_url_begins_as_the_config_says(open_site: Open) -> None:
-    public = 'server: {listen: "127.0.0.1:0", public_url: "https://desk.example"}\n'
-    site = await open_site(DEMO, f"version: 1\n{public}sources:\n  - {{name: deskbell, token: {TOKEN}}}\n")
+    public = START.replace('"127.0.0.1:0"', '"127.0.0.1:0", public_url: "https://desk.example"')
+    site = await open_site(DEMO, f"{public}  - {{name: deskbell, token: {TOKEN}}}\n")
     page = await site.page("/sources")
     assert code_of(page, "url-deskbell") == "https://desk.example/events/deskbell/YOUR-TOKEN"
     assert "curl -X POST https://desk.example/events/deskbell" in code_of(page, "curl-line-deskbell")
@@ -205,7 +212,7 @@ async def test_all_refusals_are_counted_and_the_last_that_are_told_are_kept(open
 
 async def test_what_a_strangers_adapter_says_is_inert_and_holds_up_no_page(open_site: Open) -> None:
     site = await open_site(
-        DEMO, START + f"  - {{name: odd, token: {CANARY}}}\n  - {{name: stuck, token: {CANARY}}}\n"
+        DEMO, START + "".join(f"  - {{name: {name}, token: {CANARY}}}\n" for name in ("odd", "stuck", "torn"))
     )
     for said in (*HOSTILE, f"your token is {CANARY}"):
         body = json.dumps({"said": said})
@@ -222,6 +229,7 @@ async def test_what_a_strangers_adapter_says_is_inert_and_holds_up_no_page(open_
     ] == []
     assert not page.all("details", id="curl-odd"), "its sample fails"
     assert not page.all("details", id="curl-stuck"), "its sample hangs"
+    assert not page.all("details", id="curl-torn"), "no shell could send it"
 
 
 @pytest.mark.skipif(not NAUGHTY.exists(), reason="the naughty strings are not beside this checkout")

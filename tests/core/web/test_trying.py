@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from aiohttp import web
 from tests.kit import answer, serving
 
+from deskbell.plugins import Plugins, load_plugins
 from deskbell.web import trying
 
 from .conftest import Open
@@ -54,6 +57,43 @@ async def test_who_gets_no_answer_in_time_sees_it_on_the_page_when_it_comes(
     assert sent.headers["location"] == "/deliveries/1?said=tested"
     page = await site.until("/deliveries/1", lambda page: "200 ok" in page.words)
     assert "Delivered" in page.words
+
+
+ODD = """
+import deskbell
+
+class Odd(deskbell.Source):
+    name = "odd"
+    actions = ("odd_thing",)
+    def parse(self, request):
+        raise deskbell.EventError("no event")
+    def sample(self, action):
+        raise SystemExit("no sample")
+
+@deskbell.hookimpl
+def deskbell_sources():
+    return [Odd]
+"""
+ODD_DESK = """  - {name: odd, token: another-token-of-the-tests}
+webhooks:
+  - {name: desk, url: "demo:slack", action: odd_thing, message: "%subject%"}
+"""
+
+
+class TestWithAStrangersSource:
+    @pytest.fixture
+    def plugins(self, tmp_path: Path) -> Plugins:
+        folder = tmp_path / "plugins.d"
+        folder.mkdir()
+        (folder / "odd.py").write_text(ODD, "utf-8")
+        return load_plugins(plugins_dir=folder)
+
+    async def test_a_sample_that_fails_is_the_plugins_fault_and_ends_nothing(self, open_site: Open) -> None:
+        site = await open_site(ODD_DESK)
+        sent = await site.send("/webhooks/desk/test")
+        assert sent.status == 500
+        assert "a source's sample event failed (SystemExit)" in sent.page.words
+        assert "Nothing was sent yet" in (await site.page("/")).words
 
 
 @pytest.mark.parametrize(("name", "status"), [("shop", 409), ("nobody", 404)])
