@@ -117,6 +117,20 @@ def test_a_setting_that_is_no_list_is_named(value: str) -> None:
         read_settings(json.dumps({"support_webhook_url": value}))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"support_webhook_url": ["https://a"], "support_webhook_message": ["cut o',
+        'support_webhook_message=["cut o',
+        "INSERT INTO settings VALUES (3, 'support_webhook_message', '[\"cut o",
+        "INSERT INTO settings VALUES (3, 'support_webhook_message', '[\"cut o');",
+    ],
+)
+def test_a_file_that_was_cut_off_is_not_taken_for_an_empty_one(text: str) -> None:
+    with pytest.raises(UnreadableSettingError, match="support_webhook_message"):
+        read_settings(text)
+
+
 @given(st.text())
 def test_no_text_breaks_the_reader(text: str) -> None:
     for name in ("support_webhook_url=", "'support_webhook_message', '"):

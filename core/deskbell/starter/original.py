@@ -106,21 +106,22 @@ def _settings_beside(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _first_value(text: str) -> Any:
+    """None when it is cut off, or no JSON at all: nobody should believe that it was empty."""
     try:
         return json.JSONDecoder().raw_decode(text)[0]
     except (ValueError, RecursionError):
-        return ""
+        return None
 
 
-def _unquoted(text: str, quote: str) -> str:
-    """The inside of a quoted text, as a shell or as SQL writes it: whichever is JSON then."""
+def _unquoted(text: str, quote: str) -> str | None:
+    """The inside of a quoted text, as a shell or as SQL writes it: whichever is JSON then, or None."""
     inside = _until(text, quote)
     plain, escaped = inside.replace(quote * 2, quote), _ESCAPED.sub(_meaning, inside.replace("''", "'"))
     doubled = r"\"" in inside or r"\\" in inside
     for candidate in (escaped, plain) if doubled else (plain, escaped):
         if _is_list(candidate):
             return candidate
-    return ""
+    return None
 
 
 def _until(text: str, quote: str) -> str:

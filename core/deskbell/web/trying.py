@@ -9,6 +9,7 @@ from aiohttp import web
 
 from deskbell.errors import PluginError
 from deskbell.settings import Webhook
+from deskbell.starter.sample import in_language
 from deskbell.store.reading import Filter
 from deskbell.store.searching import find_page
 from deskbell.trial import try_webhook
@@ -31,15 +32,15 @@ async def post_test(visit: Visit) -> web.StreamResponse:
     webhook = next((each for each in desk.config().active_webhooks if each.name == name), None)
     if webhook is None:
         raise web.HTTPConflict(text=visit.words.say("webhooks.test.disabled", webhook=name))
-    event_id = await _try(desk, webhook)
+    event_id = await _try(desk, webhook, visit.words.language)
     number = await asyncio.to_thread(_delivery_of, desk.config().store, name, event_id)
     visit.go(f"/deliveries/{number}" if number else "/", said="tested")
 
 
-async def _try(desk: Desk, webhook: Webhook) -> str:
-    """The id of the event."""
+async def _try(desk: Desk, webhook: Webhook, language: str) -> str:
+    """The id of the event: the one that the form previews."""
     try:
-        sample = await aside(lambda: sample_of(desk.config(), webhook))
+        sample = in_language(await aside(lambda: sample_of(desk.config(), webhook)), language)
     except TimeoutError:
         raise PluginError("a source's sample event did not come in time") from None
     trial = await try_webhook(desk.intake, desk.dispatcher, webhook, sample, patience=PATIENCE)

@@ -34,6 +34,21 @@ async def test_a_test_goes_through_the_queue_and_its_delivery_has_the_answer(ope
     assert "checkout_completed" in page.words
 
 
+@pytest.mark.parametrize(
+    ("language", "subject"), [("en", "Refund"), ("fr", "Remboursement"), ("es", "Reembolso")]
+)
+async def test_the_test_speaks_the_readers_language_as_its_preview_does(
+    open_site: Open, language: str, subject: str
+) -> None:
+    site = await open_site(
+        'webhooks:\n  - {name: desk, url: "demo:slack", action: Submit, message: "%subject%"}\n'
+    )
+    site.headers["Accept-Language"] = language
+    sent = await site.send("/webhooks/desk/test")
+    page = await site.page(sent.headers["location"])
+    assert f'"text": "{subject}"' in page.words
+
+
 async def test_what_the_service_refuses_is_told_in_its_words(open_site: Open) -> None:
     async def refuse(_: web.Request) -> web.Response:
         return answer(400, "invalid_blocks")
