@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import statistics
 import sys
 import tempfile
@@ -100,7 +101,7 @@ class Crowd:
             with contextlib.suppress(OSError):
                 await self._hang_once(self.addresses[number % len(self.addresses)])
             self.thrown_out += 1
-            await asyncio.sleep(DRIP)
+            await asyncio.sleep(DRIP * random.uniform(0.5, 1.5))
 
     async def _hang_once(self, address: str) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, local_addr=(address, 0))
