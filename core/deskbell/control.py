@@ -92,7 +92,8 @@ class Control:
         return web.json_response({"ok": done.ok, "report": done.report, "restart": done.restart})
 
     def _webhook(self, name: str) -> Webhook | None:
-        return next((webhook for webhook in self._config().active_webhooks if webhook.name == name), None)
+        webhook = self._config().webhook(name)
+        return webhook if webhook and webhook.enabled else None
 
 
 @asynccontextmanager

@@ -10,8 +10,11 @@ from typing import Any
 
 from aiohttp import web
 
+from .blame import in_words
 from .delivery import Attempt, Delivery
 from .egress import EgressPolicy
+from .errand import plugin_of
+from .errors import PluginError
 from .fake import KEPT, Arrival, FakeService
 from .secret import Secret
 from .settings import Config, Webhook
@@ -63,7 +66,7 @@ class Played:
             self._channels[destination] = replace(channel, webhooks=tuple(names.get(destination, ())))
 
     async def _runs(self, webhook: Webhook) -> bool:
-        if webhook.destination not in self._channels and (fake := webhook.transport.fake()):
+        if webhook.destination not in self._channels and (fake := _service_of(webhook)):
             self._ports[webhook.destination] = await self._listen(fake.app())
             self._channels[webhook.destination] = Channel(webhook.transport, fake, ())
         return webhook.destination in self._channels
@@ -88,3 +91,11 @@ class Played:
         if channel := self._channels.get(webhook.destination):
             return Secret(f"http://{LOOPBACK}:{self._ports[webhook.destination]}{channel.fake.path}")
         return webhook.url
+
+
+def _service_of(webhook: Webhook) -> FakeService | None:
+    """What its transport plays. It is the plugin's own code: a config that needs it cannot be used where it fails."""
+    try:
+        return webhook.transport.fake()
+    except (Exception, SystemExit) as error:
+        raise PluginError(f"{plugin_of(webhook)}: fake failed: {in_words(error)}") from error

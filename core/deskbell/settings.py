@@ -133,6 +133,10 @@ class Config:
         """Those that are enabled, in the order of the file."""
         return tuple(webhook for webhook in self.webhooks if webhook.enabled)
 
+    def webhook(self, name: str) -> Webhook | None:
+        """The one of this name, enabled or not."""
+        return next((webhook for webhook in self.webhooks if webhook.name == name), None)
+
     @property
     def why_no_password_is_too_little(self) -> str:
         """Why the pages need a password at ``host``; empty where they have one, or only this machine reaches them."""

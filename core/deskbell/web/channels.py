@@ -79,10 +79,8 @@ def _message(desk: Desk, channel: Channel, arrival: Arrival) -> Message:
 def _made(desk: Desk, arrival: Arrival, number: int) -> Preview | None:
     config = desk.config()
     detail = find_delivery(config.store, number, patience=0.0)
-    if detail is None:
-        return None
-    webhook = next((each for each in config.webhooks if each.name == detail.delivery.webhook), None)
-    if webhook is None:
+    webhook = config.webhook(detail.delivery.webhook) if detail else None
+    if detail is None or webhook is None:
         return None
     made = preview(webhook, detail.event, timezone=config.timezone, date_format=config.date_format)
     return made if made.payload == arrival.payload else None

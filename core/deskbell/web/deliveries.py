@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ async def get_deliveries(visit: Visit) -> web.Response:
         told=Told.to(visit),
         zone=desk.config().timezone,
         webhooks=_webhooks(desk, sought),
-        actions=_actions(desk, sought),
+        actions=with_chosen(known_actions(desk), _given(sought, "action")),
         states=tuple(State),
         replayable=_may_replay(desk, sought, page),
         **hindrances(desk),
@@ -84,11 +85,10 @@ def known_actions(desk: Desk) -> list[str]:
     return list(dict.fromkeys([*map(str, Action), *own]))
 
 
-def _actions(desk: Desk, sought: Sought) -> list[str]:
-    """The known ones, and the one that is sought."""
-    known = known_actions(desk)
-    folded = {action.casefold() for action in known}
-    return known + [action for action in _given(sought, "action") if action.casefold() not in folded]
+def with_chosen(known: Sequence[str], chosen: Iterable[str]) -> list[str]:
+    """The known words, and what is chosen beside them."""
+    folded = {word.casefold() for word in known}
+    return [*known, *(word for word in chosen if word.casefold() not in folded)]
 
 
 def _given(sought: Sought, field: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,13 +13,13 @@ from aiohttp import web
 from deskbell.delivery import State, may_replay
 from deskbell.preview import Preview, picture, preview
 from deskbell.routing import priority_level
-from deskbell.settings import Config, Webhook
+from deskbell.settings import Webhook
 from deskbell.store.looking import Detail, Try, find_delivery
 from deskbell.transport import Payload
 
 from .aside import aside
 from .curl import URL_VARIABLE, curl, variables
-from .masking import masked
+from .masking import masking
 from .sought import number
 from .told import Told
 from .visit import Route, Visit
@@ -46,11 +46,12 @@ class Message:
 async def get_delivery(visit: Visit) -> web.Response:
     """All that is known of it."""
     detail, config = await _detail(visit), visit.desk.config()
-    webhook = next((each for each in config.webhooks if each.name == detail.delivery.webhook), None)
+    webhook = config.webhook(detail.delivery.webhook)
     try:
         message = await aside(lambda: _message(visit, detail, webhook))
     except TimeoutError:
         message = Message(fault=visit.words.say("delivery.hangs", transport=detail.delivery.transport))
+    masked = masking(config)
     return await visit.page(
         "delivery.html",
         detail=detail,
@@ -58,8 +59,8 @@ async def get_delivery(visit: Visit) -> web.Response:
         told=Told.to(visit),
         message=message,
         curl=_curl(visit.words, detail, message),
-        event=_event(visit.words, config, detail),
-        body=masked(config, detail.body),
+        event=_event(visit.words, config.priorities, masked, detail),
+        body=masked(detail.body),
         replayable=may_replay(detail.delivery.state),
         live=detail.delivery.state in (State.READY, State.SENDING, State.HELD),
     )
@@ -133,11 +134,13 @@ def _curl(words: Words, detail: Detail, message: Message) -> str:
     return curl(message.payload, message.headers, comments=comments)
 
 
-def _event(words: Words, config: Config, detail: Detail) -> dict[str, str]:
+def _event(
+    words: Words, priorities: Mapping[str, str], masked: Callable[[str], str], detail: Detail
+) -> dict[str, str]:
     """The event's variables, as they were sent, but for secrets of ours; and what they mean in the reader's words."""
-    told = {name: masked(config, value) for name, value in detail.event.variables.items()}
+    told = {name: masked(value) for name, value in detail.event.variables.items()}
     if priority := told.get("priority", "").strip():
-        meant = words.named("priority", priority_level(priority, config.priorities))
+        meant = words.named("priority", priority_level(priority, priorities))
         told["priority"] = meant if meant.casefold() == priority.casefold() else f"{meant} ({priority})"
     if sent := told.get("created_at", ""):
         told["created_at"] = _time(words, sent)

@@ -12,7 +12,7 @@ from deskbell.edit import ChangedError, EditError
 from deskbell.secret import MASK
 from deskbell.store import Backlog
 
-from .deliveries import known_actions
+from .deliveries import known_actions, with_chosen
 from .desk import Desk
 from .drawing import variables
 from .edits import put_in_force
@@ -104,9 +104,9 @@ async def _show(visit: Visit, found: Study, *, reviewed: bool = False, unseen: b
         kept=_kept(desk, form),
         url_now=_shown_url(found.entry),
         url_typed=form.one("url") if tells_no_secret(form.one("url")) else "",
-        actions=_with(known_actions(desk), form.many("action")),
-        priorities=_with(["low", "medium", "high"], form.many("when.priority")),
-        sources=_with(list(config.sources), form.many("when.source")),
+        actions=with_chosen(known_actions(desk), form.many("action")),
+        priorities=with_chosen(["low", "medium", "high"], form.many("when.priority")),
+        sources=with_chosen(list(config.sources), form.many("when.source")),
         variables=variables(config, visit.words.language),
     )
 
@@ -136,12 +136,6 @@ def _shown_url(entry: Entry) -> str:
         return f"url_file: {file}"
     url = str(entry.get("url") or "")
     return url if not url or tells_no_secret(url) else MASK
-
-
-def _with(known: list[str], chosen: list[str]) -> list[str]:
-    """The known words, and what is chosen beside them."""
-    folded = {word.casefold() for word in known}
-    return known + [word for word in chosen if word.casefold() not in folded]
 
 
 ROUTES = (

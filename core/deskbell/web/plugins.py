@@ -16,7 +16,7 @@ from deskbell.source import Source
 from deskbell.transport import Transport
 
 from .aside import aside
-from .masking import masked
+from .masking import masking
 from .options import Option, options_of
 from .visit import Route, Visit
 
@@ -55,7 +55,7 @@ async def get_plugins(visit: Visit) -> web.Response:
         broken=plugins.broken,
         disabled=plugins.disabled,
         way_round=way_round,
-        masked=lambda text: masked(config, text),
+        masked=masking(config),
     )
 
 

@@ -39,6 +39,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,  # else each page asks the disk for each of its templates
     )
     environment.globals["static"] = static_url
     environment.filters["json"] = _json
@@ -52,6 +53,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
+@cache
 def static_url(name: str) -> str:
     """The address of a static file, which changes with the file."""
     return f"/static/{hashlib.sha256(_static(name)).hexdigest()[:_HASH_LENGTH]}/{name}"

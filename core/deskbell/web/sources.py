@@ -20,7 +20,7 @@ from deskbell.store.searching import Heard, find_latest
 
 from .aside import aside
 from .curl import TOKEN_VARIABLE, curl_event
-from .masking import masked
+from .masking import masking
 from .visit import Route, Visit
 
 
@@ -55,7 +55,7 @@ async def get_sources(visit: Visit) -> web.Response:
         searched_since=latest.searched_since,
         strangers=visit.desk.arrivals.get("", Arrivals()),
         local=is_loopback(URL(public_address(visit)).host or ""),
-        masked=lambda text: masked(config, text),
+        masked=masking(config),
     )
 
 

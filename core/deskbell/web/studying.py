@@ -104,7 +104,7 @@ async def study(
 
 async def _drawn(proposal: Proposal, name: str, language: str) -> tuple[Drawing | None, bool]:
     sketch = proposal.loaded.sketch
-    webhook = sketch and next((each for each in sketch.webhooks if each.name == name), None)
+    webhook = sketch and sketch.webhook(name)
     if not sketch or not webhook:
         return None, False
     try:
@@ -149,8 +149,8 @@ def known_options(desk: Desk) -> OptionFields:
 
 def _sender(desk: Desk, entry: Entry) -> str:
     """The transport of an entry that need not name it."""
-    in_force = (each for each in desk.config().webhooks if each.name == entry.get("name"))
-    return str(entry.get("transport") or next((each.transport.name for each in in_force), ""))
+    in_force = desk.config().webhook(str(entry.get("name")))
+    return str(entry.get("transport") or (in_force.transport.name if in_force else ""))
 
 
 def usual_transport(desk: Desk) -> str:

@@ -66,7 +66,7 @@ async def _ask(
 def known_name(visit: Visit) -> str:
     """The webhook of the address; it must be one of the config in force."""
     name = visit.request.match_info["name"]
-    if name not in {webhook.name for webhook in visit.desk.config().webhooks}:
+    if visit.desk.config().webhook(name) is None:
         raise web.HTTPNotFound(text=visit.words.say("webhooks.unknown", webhook=name))
     return name
 

@@ -29,8 +29,8 @@ _AMONG = 200
 async def post_test(visit: Visit) -> web.StreamResponse:
     """Send it, for this webhook alone, as ``deskbell send`` does."""
     desk, name = visit.desk, known_name(visit)
-    webhook = next((each for each in desk.config().active_webhooks if each.name == name), None)
-    if webhook is None:
+    webhook = desk.config().webhook(name)
+    if webhook is None or not webhook.enabled:
         raise web.HTTPConflict(text=visit.words.say("webhooks.test.disabled", webhook=name))
     event_id = await _try(desk, webhook, visit.words.language)
     number = await asyncio.to_thread(_delivery_of, desk.config().store, name, event_id)

@@ -15,7 +15,6 @@ from deskbell.settings import Webhook
 from deskbell.store import Backlog
 from deskbell.store.searching import find_successes
 
-from .desk import Desk
 from .visit import Route, Visit
 from .words import Words
 
@@ -47,23 +46,21 @@ class Standing:
 async def get_webhooks(visit: Visit) -> web.Response:
     """All of the config, in its order."""
     desk = visit.desk
-    webhooks = desk.config().webhooks
+    webhooks, troubles, backlog = desk.config().webhooks, desk.dispatcher.troubles(), desk.backlog()
     names = [webhook.name for webhook in webhooks]
     successes = await asyncio.to_thread(find_successes, desk.config().store, names)
     return await visit.page(
         "webhooks.html",
-        standings=[_standing(desk, webhook, successes.at.get(webhook.name)) for webhook in webhooks],
+        standings=[
+            Standing(each, troubles.get(name), backlog.get(name, Backlog()), successes.at.get(name))
+            for name, each in zip(names, webhooks, strict=True)
+        ],
         searched_since=successes.searched_since,
         rates=_rates,
         takes=lambda webhook: list(_takes(visit.words, webhook)),
         stale=not desk.last_reload().ok,
         file=desk.config().path.name,
     )
-
-
-def _standing(desk: Desk, webhook: Webhook, last: datetime | None) -> Standing:
-    trouble = desk.dispatcher.troubles().get(webhook.name)
-    return Standing(webhook, trouble, desk.backlog().get(webhook.name, Backlog()), last)
 
 
 def _rates(rates: Sequence[Rate]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from tests.faults.shelf import Past, Shelf
 
 from deskbell import DestinationGone, PermanentFailure, Throttled
+from deskbell.plugins import Plugins, load_plugins
 
 from .conftest import HEAD, TOKEN, Open, Page
 
@@ -146,3 +147,39 @@ async def test_it_speaks_the_readers_language(open_site: Open, language: str, wo
     site = await open_site(DEMO)
     page = (await site.get("/health", Accept_Language=language)).page
     assert [each for each in words if each not in page.words] == []
+
+
+SULKY = """
+import deskbell
+
+class Sulky(deskbell.Transport):
+    name = "sulky"
+    max_length = 100
+    def format(self, notice, options):
+        return {}
+    def fake(self):
+        raise RuntimeError("no play today")
+
+@deskbell.hookimpl
+def deskbell_transports():
+    return [Sulky]
+"""
+
+
+class TestWithAServiceThatCannotBePlayed:
+    @pytest.fixture
+    def plugins(self, tmp_path: Path) -> Plugins:
+        folder = tmp_path / "plugins.d"
+        folder.mkdir()
+        (folder / "sulky.py").write_text(SULKY, "utf-8")
+        return load_plugins(plugins_dir=folder)
+
+    async def test_the_config_before_stays_in_force(self, open_site: Open) -> None:
+        site = await open_site(DEMO)
+        config = site.folder / "config.yaml"
+        config.write_text(config.read_text("utf-8").replace("demo:slack", "demo:sulky"), "utf-8")
+        assert (await site.send("/reload")).headers["location"] == "/health"
+        page = await site.page("/health")
+        assert "plugin of transport sulky" in page.words
+        assert "fake failed: RuntimeError: no play today (plugins.d/sulky.py, line 10)" in page.words
+        assert "slack" in (await site.page("/demo/")).words

@@ -6,9 +6,7 @@
    data-preview="URL"   on a form: as one types, its fields go to URL, and the answer fills [data-preview-here]
    data-copy="ID"       on a button: copies the text of the element with that id
    data-insert="TEXT"   on a button: puts TEXT into the field with the id data-into, where one was typing
-   data-chooses         on a list: of the parts of its form with data-shown-for, only the one for its choice is shown
-   data-submit          on a control: changing it sends its form
-   data-confirm="TEXT"  on a button: asks first */
+   data-chooses         on a list: of the parts of its form with data-shown-for, only the one for its choice is shown */
 
 const REFRESH_PAUSE = 150;
 const TYPING_PAUSE = 250;
@@ -98,7 +96,6 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.confirm && !window.confirm(button.dataset.confirm)) event.preventDefault();
   if (button.dataset.copy) {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
     button.dataset.copied = "true";
@@ -110,10 +107,6 @@ document.addEventListener("click", async (event) => {
     field.focus();
     field.dispatchEvent(new Event("input", { bubbles: true }));
   }
-});
-
-document.addEventListener("change", (event) => {
-  if (event.target.closest("[data-submit]")) event.target.form.requestSubmit();
 });
 
 for (const list of document.querySelectorAll("select[data-chooses]")) {
