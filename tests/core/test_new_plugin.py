@@ -109,6 +109,8 @@ def test_its_own_tests_are_green_at_once_and_need_pytest_alone(tmp_path: Path, k
     tested = ended(package, "pytest", "-q", "-W", "error", "-p", "no:cacheprovider")
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert " passed" in tested.stdout
+    unicode = list(package.glob(".hypothesis/unicode_data/*"))
+    assert unicode == [], "hypothesis read all of Unicode, which takes seconds"
 
 
 @pytest.mark.parametrize("kind", KINDS)
