@@ -104,7 +104,7 @@ def test_an_edited_message_is_in_force_at_once_and_comments_stay(
     page.get_by_role("button", name="Review the change").click()
     page.get_by_role("button", name="Save").click()
     page.locator("#test-desk").click()
-    expect(page.locator("#delivery .discord")).to_contain_text("Now: Remboursement")
+    expect(page.locator("#delivery .discord")).to_contain_text("Now: Refund")
     kept = config.read_text("utf-8")
     assert all(
         words in kept
@@ -160,4 +160,4 @@ def test_a_dead_message_is_replayed(config_file: ConfigFile, serve: Serve, sink:
     expect(page.locator(".timeline")).to_contain_text("400 invalid_blocks")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#delivery h1 .tag")).to_have_text("delivered")
-    assert sink.texts == ["Remboursement", "Remboursement"]
+    assert sink.texts == ["Refund", "Refund"]
