@@ -23,7 +23,7 @@ GROUP = "deskbell"
 DISABLE_VARIABLE = "DESKBELL_DISABLE_PLUGINS"
 """Names of plugins that are left out, separated by commas."""
 _NO_PLUGIN = re.compile(r"_|test_|tests$|conftest\.py$")
-"""Names in ``plugins_dir``: modules that plugins share, and tests beside them
+"""Names in ``plugins_dir`` that are no plugins: what was put aside, and tests
 (https://docs.pytest.org/en/stable/explanation/goodpractices.html#conventions-for-python-test-discovery)."""
 _log = logging.getLogger(__name__)
 
