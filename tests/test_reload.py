@@ -73,10 +73,25 @@ def test_a_file_with_errors_changes_nothing_and_says_so_everywhere(
     assert "unknown variable %subjct%" in server.log()
     assert "deskbell_config_last_reload_successful 0.0" in get(server, "/metrics")
     assert "unknown variable" in json.loads(get(server, "/readyz"))["detail"]["config"]
-    assert run("reload").returncode == 78, "the command itself reads the file, too"
+    assert run("reload").returncode == 78
     path.write_text(path.read_text("utf-8").replace("%subjct%", "%subject%"), "utf-8")
     assert run("reload").returncode == 0
     assert "config" not in json.loads(get(server, "/readyz"))["detail"]
+
+
+@pytest.mark.parametrize("broken", ["%subjct%", "[%subject%", "\t%subject%"])
+def test_the_command_has_serve_tell_what_is_wrong_as_well(
+    run: Run, serve: Serve, config_file: Callable[[str], Path], sink: Sink, broken: str
+) -> None:
+    good = webhooks(("a", sink.url, "%subject%"))
+    config_file(good)
+    server = serve()
+    config_file(good.replace('"%subject%"', broken))
+    assert run("reload").returncode == 78
+    assert "the config cannot be loaded anew" in server.log()
+    assert "deskbell_config_last_reload_successful 0.0" in get(server, "/metrics")
+    assert "The new config was not loaded" in get(server, "/")
+    assert post(server, "1") == 1
 
 
 def test_what_only_a_restart_changes_is_told(

@@ -1,6 +1,6 @@
 """config.yaml -> ``deskbell.settings.Config``, with every problem at its line and what to do about it."""
 
-from .load import Loaded, ReadConfig, load_config, read_plugins_dir
+from .load import Loaded, ReadConfig, load_config, read_plugins_dir, read_store_path
 from .problem import Place, Problem, Severity, report, to_json
 from .schema import json_schema
 from .secrets_file import SECRETS_FILE, environment_beside
@@ -18,6 +18,7 @@ __all__ = [
     "load_config",
     "parse_listen",
     "read_plugins_dir",
+    "read_store_path",
     "report",
     "to_json",
 ]

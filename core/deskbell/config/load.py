@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from .scope import Scope
 from .sources import decode_sources
 from .validation import read_file
 from .webhooks import decode_webhooks
+
+_STORE_LINE = re.compile(r"^store:.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,31 @@ def read_plugins_dir(path: Path, environ: Mapping[str, str]) -> Path | None:
     None when the file names none or cannot be read: ``load_config`` says why.
     """
     try:
-        document = Document.parse(read_text(path), lambda _: True)
+        folder = _value_of("plugins_dir", read_text(path), environ)
     except UnreadableError:
         return None
-    value = document.data.get("plugins_dir") if isinstance(document.data, dict) else None
-    folder = expand(value, environ, Findings(document), ("plugins_dir",))
-    return path.absolute().parent / folder if folder and isinstance(folder, str) else None
+    return path.absolute().parent / folder if folder else None
+
+
+def read_store_path(path: Path, environ: Mapping[str, str]) -> Path:
+    """``store`` alone, by its own line: a config with errors elsewhere still says where its ``serve`` is to be found.
+
+    The default when no line says it.
+    """
+    try:
+        line = _STORE_LINE.search(read_text(path))
+        url = _value_of("store", line[0], environ) if line else None
+    except UnreadableError:
+        url = None
+    return service.read_store(url, path.absolute().parent, Findings(Document.parse("{}", lambda _: True)))
+
+
+def _value_of(key: str, text: str, environ: Mapping[str, str]) -> str | None:
+    """The text that stands at ``key``; None when there is none."""
+    document = Document.parse(text, lambda _: True)
+    value = document.data.get(key) if isinstance(document.data, dict) else None
+    expanded = expand(value, environ, Findings(document), (key,))
+    return expanded if isinstance(expanded, str) else None
 
 
 def _option_names(transports: Mapping[str, Transport[Any]]) -> frozenset[str]:
