@@ -53,6 +53,30 @@ def test_a_ticket_that_is_played_appears_in_both_channels_by_itself(address: str
     assert '"content": "**Server unreachable**' in watching.locator("#discord article pre").inner_text()
 
 
+def show(page: Page, state: str) -> None:
+    """As if the owner turned to another tab, or back: without a window, every tab is seen."""
+    page.evaluate(
+        "(state) => { Object.defineProperty(document, 'visibilityState', { value: state, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        state,
+    )
+
+
+def test_tabs_in_the_background_leave_room_for_more_and_catch_up(address: str, visit: Any) -> None:
+    """A browser has six connections to a host."""
+    owner = visit(address)
+    first = owner.open("/demo/")
+    for _ in range(6):
+        show(owner.page, "hidden")
+        owner.page = owner.context.new_page()
+        owner.open("/demo/")
+    play(owner.page, "Server unreachable")
+    owner.page.locator("#slack article", has_text="Server unreachable").wait_for()
+    assert first.locator("#slack article").count() == 0
+    show(first, "visible")
+    first.locator("#slack article", has_text="Server unreachable").wait_for()
+
+
 def test_a_message_waits_for_a_service_that_is_rate_limited_and_then_arrives(
     address: str, visit: Any
 ) -> None:

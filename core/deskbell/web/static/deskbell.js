@@ -58,11 +58,19 @@ async function refresh() {
   }, REFRESH_PAUSE);
 }
 
+/* A browser has six connections to a host: a page that nobody sees leaves its own to the others. */
 if (live().length > 0) {
-  const changes = new EventSource("/live");
-  changes.addEventListener("message", refresh);
-  changes.addEventListener("open", refresh); /* what changed while nobody listened: since the page was made, or lost it */
-  window.addEventListener("pagehide", () => changes.close());
+  let changes = null;
+  const listen = () => {
+    changes?.close();
+    if (document.visibilityState === "hidden") return;
+    changes = new EventSource("/live");
+    changes.addEventListener("message", refresh);
+    changes.addEventListener("open", refresh); /* what changed while nobody listened: since the page was made, or lost it */
+  };
+  listen();
+  document.addEventListener("visibilitychange", listen);
+  window.addEventListener("pagehide", () => changes?.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
