@@ -43,7 +43,7 @@ def configs_in(folder: Path) -> list[str]:
 async def test_the_list_tells_of_each_webhook_how_it_fares(open_site: Open) -> None:
     page = await (await open_site(WEBHOOKS)).page("/webhooks")
     assert states(page) == ["active", "disabled"]
-    for words in ("New ticket, high, ventes", "5/5s", "none yet", "Customer's reply, checkout_completed"):
+    for words in ("New ticket, high, ventes", "5/5s", "none yet", "Customer's reply, Order paid"):
         assert words in page.words, words
     assert "not limited" in page.words
     assert page.all("a", href="/webhooks/desk/disable")
