@@ -25,6 +25,7 @@ PAGES = [
     "/webhooks/desk/edit",
     "/webhooks/desk/delete",
     "/sources",
+    "/plugins",
     "/health",
     "/demo/",
 ]
@@ -100,3 +101,21 @@ def test_without_a_script_every_page_is_there(address: str, visit: Any) -> None:
     owner = visit(address, java_script_enabled=False)
     for path in PAGES:
         assert owner.open(path).locator("main").inner_text().strip()
+
+
+def test_what_is_to_be_pasted_can_be_copied(address: str, visit: Any) -> None:
+    owner = visit(address)
+    owner.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = owner.open("/sources")
+    page.locator("button[data-copy^=url-]").first.click()
+    page.locator("button[data-copied]").wait_for()
+    url = page.locator("pre[id^=url-]").first.inner_text()
+    assert page.evaluate("navigator.clipboard.readText()") == url
+
+
+def test_without_a_clipboard_what_is_to_be_pasted_is_selected(address: str, visit: Any) -> None:
+    """Browsers give none to plain http from another machine."""
+    page = visit(address).open("/sources")
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.locator("button[data-copy^=url-]").first.click()
+    assert page.evaluate("getSelection().toString()") == page.locator("pre[id^=url-]").first.inner_text()

@@ -101,14 +101,23 @@ for (const form of document.querySelectorAll("form[data-preview]")) {
 
 /* -- small things ---------------------------------------------------------------------------------------------- */
 
-document.addEventListener("click", async (event) => {
+/* Browsers give the clipboard only to https and to this machine: elsewhere the text is shown and selected. */
+async function copy(button) {
+  const source = document.getElementById(button.dataset.copy);
+  if (!navigator.clipboard) {
+    source.closest("details")?.setAttribute("open", "");
+    getSelection().selectAllChildren(source);
+    return;
+  }
+  await navigator.clipboard.writeText(source.textContent);
+  button.dataset.copied = "true";
+  setTimeout(() => delete button.dataset.copied, 1500);
+}
+
+document.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.copy) {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-    button.dataset.copied = "true";
-    setTimeout(() => delete button.dataset.copied, 1500);
-  }
+  if (button.dataset.copy) copy(button);
   if (button.dataset.insert) {
     const field = document.getElementById(button.dataset.into);
     field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
