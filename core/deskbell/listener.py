@@ -84,12 +84,12 @@ class Connections:
 
     def leave(self, connection: Connection) -> None:
         """It is closed."""
-        if not connection.counted:
-            return
-        connection.counted = False
-        self.trust(connection)
-        for group in (mine := self._group_of(connection), self._all):
-            group.size -= 1
+        mine = self._group_of(connection)
+        if connection.counted:
+            connection.counted = False
+            self.trust(connection)
+            for group in (mine, self._all):
+                group.size -= 1
         if not mine.size:
             del self._by_address[connection.address]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any, NoReturn
 from aiohttp import web
 from multidict import MultiDict
 from yarl import URL
+
+from deskbell.receiver import SLOWEST_BODY
 
 from . import rendering
 from .desk import Desk
@@ -46,10 +49,14 @@ class Visit:
 
     async def form(self) -> MultiDict[str]:
         """The fields of the form that was sent, as text; what is no text is left out."""
+        said = self.words.say("page.error.unreadable")
         try:
-            fields = await self.request.post()
+            async with asyncio.timeout(SLOWEST_BODY):
+                fields = await self.request.post()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text=said) from None
         except _UNREADABLE:
-            raise web.HTTPBadRequest(text=self.words.say("page.error.unreadable")) from None
+            raise web.HTTPBadRequest(text=said) from None
         return MultiDict((name, value) for name, value in fields.items() if isinstance(value, str))
 
     def query(self, name: str) -> str:

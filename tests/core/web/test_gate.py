@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from yarl import URL
 
+from deskbell.web import visit
 from deskbell.web.gate import HEADERS
 
-from .conftest import Open
+from .conftest import Open, Site
 
 DEMO = 'webhooks:\n  - {name: desk, url: "demo:slack", action: "*", message: "%subject%"}\n'
 PAGES = ["/", "/deliveries/replay", "/sources", "/plugins", "/health", "/demo/"]
@@ -94,12 +95,28 @@ async def test_what_is_no_form_is_the_senders_fault(
     assert caplog.messages == [], "nobody fills the log with it"
 
 
-async def test_a_form_without_its_end_is_no_defect(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
-    site = await open_site(DEMO)
+async def begin_form(site: Site) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """One whose end is still to come."""
     address = URL(site.door.address)
-    _, writer = await asyncio.open_connection(address.host, address.port)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
     head = f"POST /language HTTP/1.1\r\nHost: {address.authority}\r\nContent-Type: {FORM}\r\nContent-Length: 9\r\n\r\n"
     writer.write(head.encode() + b"a=b")
+    return reader, writer
+
+
+async def test_a_form_that_does_not_end_is_not_waited_for(
+    open_site: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visit, "SLOWEST_BODY", 0.01)
+    reader, writer = await begin_form(await open_site(DEMO))
+    async with asyncio.timeout(8):
+        assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+    writer.close()
+
+
+async def test_a_form_without_its_end_is_no_defect(open_site: Open, caplog: pytest.LogCaptureFixture) -> None:
+    site = await open_site(DEMO)
+    _, writer = await begin_form(site)
     await site.page("/health")  # it is being read
     writer.close()
     await writer.wait_closed()
