@@ -87,7 +87,8 @@ def test_the_command_has_serve_tell_what_is_wrong_as_well(
     config_file(good)
     server = serve()
     config_file(good.replace('"%subject%"', broken))
-    assert run("reload").returncode == 78
+    told = run("reload")
+    assert (told.returncode, "1 problem. Nothing was changed." in told.stderr) == (78, True)
     assert "the config cannot be loaded anew" in server.log()
     assert "deskbell_config_last_reload_successful 0.0" in get(server, "/metrics")
     assert "The new config was not loaded" in get(server, "/")

@@ -57,7 +57,7 @@ class Reloader:
 
     async def _reload(self) -> Reloaded:
         loaded = await asyncio.to_thread(self._load)
-        told = report(loaded.problems) if loaded.problems else ""
+        told = report(loaded.problems, "Nothing was changed.") if loaded.problems else ""
         if loaded.config is None:
             for problem in loaded.problems:
                 _log.error("the config cannot be loaded anew: %s", problem)

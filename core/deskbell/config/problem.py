@@ -81,11 +81,11 @@ def dotted(path: KeyPath) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def report(problems: Sequence[Problem]) -> str:
-    """All problems, and their number where there is an error among them."""
+def report(problems: Sequence[Problem], then: str = "Nothing was started.") -> str:
+    """All problems; where there is an error among them their number, and what became of it."""
     texts = [str(problem) for problem in problems]
     if any(problem.severity is Severity.ERROR for problem in problems):
-        texts.append(f"{counted(len(problems), 'problem')}. Nothing was started.")
+        texts.append(f"{counted(len(problems), 'problem')}. {then}")
     return "\n".join(texts)
 
 
