@@ -10,6 +10,7 @@ import logging
 import os
 import resource
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from http import HTTPStatus
@@ -23,9 +24,10 @@ from .refusals import NOT_HTTP, TOO_MANY_CONNECTIONS, Refusals, owner_of
 
 SENDER = web.RequestKey("sender", str)
 """On a request: the source that it proved to come from."""
-MOST_CONNECTIONS = 2048
-MOST_PER_ADDRESS = 512
-"""Behind a proxy every sender has one address."""
+MOST_CONNECTIONS = 8192
+"""More than the queue has places: a sender that comes too late is told 503, not cut off."""
+MOST_STRANGERS, MOST_PER_ADDRESS = 2048, 512
+"""Connections that have not proven who they are; behind a proxy everybody has one address."""
 SLOWEST_HEAD = 10.0
 """Seconds that a connection may stay without a whole request: silent, or with headers that drip."""
 _OTHER_FILES = 256
@@ -40,15 +42,6 @@ _log = logging.getLogger(__name__)
 _access = logging.getLogger("deskbell.access")
 
 
-class _Group:
-    """Some of the open connections; those that have not proven who they are in the order in which they came."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.size = 0
-        self.unproven = dict[Connection, None]()
-
-
 class Connections:
     """Those that are open. Where there are too many, the oldest that has not proven who it is makes room."""
 
@@ -57,44 +50,47 @@ class Connections:
         refusals: Refusals | None = None,
         *,
         most: int | None = None,
+        most_strangers: int = MOST_STRANGERS,
         most_per_address: int = MOST_PER_ADDRESS,
     ) -> None:
         self.refusals = refusals or Refusals()
+        self._most = most or room_for_connections()
+        self._most_strangers = most_strangers
         self._most_per_address = most_per_address
-        self._all = _Group(most or room_for_connections())
-        self._by_address = dict[str, _Group]()
+        self._open = 0
+        self._strangers = dict[Connection, None]()  # in the order in which they came
+        self._of_address = defaultdict[str, dict[Connection, None]](dict)
 
     def enter(self, connection: Connection) -> None:
         """Count a new connection. It is dropped itself where all others have proven who they are."""
-        for group in (self._group_of(connection), self._all):
-            if group.size >= group.most:
-                oldest = next(iter(group.unproven), connection)
-                self._drop(oldest)
-                if oldest is connection:
-                    return
-        for group in (self._group_of(connection), self._all):
-            group.size += 1
-            group.unproven[connection] = None
+        mine = self._of_address.get(connection.address, {})
+        if len(mine) >= self._most_per_address:
+            self._drop(next(iter(mine)))
+        if len(self._strangers) >= self._most_strangers or (self._strangers and self._open >= self._most):
+            self._drop(next(iter(self._strangers)))
+        if self._open >= self._most:
+            self._drop(connection)
+            return
+        self._open += 1
         connection.counted = True
+        self._strangers[connection] = self._of_address[connection.address][connection] = None
 
     def trust(self, connection: Connection) -> None:
         """It has proven who it is."""
-        for group in (self._group_of(connection), self._all):
-            group.unproven.pop(connection, None)
+        if connection not in self._strangers:
+            return
+        del self._strangers[connection]
+        mine = self._of_address[connection.address]
+        del mine[connection]
+        if not mine:
+            del self._of_address[connection.address]
 
     def leave(self, connection: Connection) -> None:
         """It is closed."""
-        mine = self._group_of(connection)
         if connection.counted:
             connection.counted = False
+            self._open -= 1
             self.trust(connection)
-            for group in (mine, self._all):
-                group.size -= 1
-        if not mine.size:
-            del self._by_address[connection.address]
-
-    def _group_of(self, connection: Connection) -> _Group:
-        return self._by_address.setdefault(connection.address, _Group(self._most_per_address))
 
     def _drop(self, connection: Connection) -> None:
         self.refusals.count(TOO_MANY_CONNECTIONS)
@@ -114,16 +110,23 @@ def room_for_connections() -> int:
     return max(1, min(MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
+def prove(request: web.BaseRequest, source: str) -> None:
+    """``request`` was seen to come from ``source``: from now on nothing that others do touches its connection."""
+    request[SENDER] = source
+    if isinstance(request.protocol, Connection):
+        request.protocol.trust()
+
+
 class Connection(web.RequestHandler):
     """One connection, as aiohttp serves it, within our bounds."""
 
-    __slots__ = ("_connections", "address", "counted", "trusted")
+    __slots__ = ("_connections", "address", "counted")
 
     def __init__(self, connections: Connections, server: web.Server, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._connections = connections
         self.address = ""
-        self.counted = self.trusted = False
+        self.counted = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See whether there is room."""
@@ -136,6 +139,10 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
         self._connections.leave(self)
 
+    def trust(self) -> None:
+        """It has proven who it is."""
+        self._connections.trust(self)
+
     def drop(self) -> None:
         """Close at once; a reader that is slow on purpose is not waited for."""
         if self.transport is not None:
@@ -145,9 +152,6 @@ class Connection(web.RequestHandler):
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
         """Send the answer; aiohttp's own errors in our words, since some repeat what was sent."""
-        if not self.trusted and SENDER in request:
-            self.trusted = True
-            self._connections.trust(self)
         if isinstance(resp, web.HTTPError):
             resp = Problem(resp.status, HTTPStatus(resp.status).description, close=True).response()
         return await super().finish_response(request, resp, start_time)
