@@ -11,7 +11,7 @@ import os
 import resource
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
@@ -28,6 +28,8 @@ MOST_CONNECTIONS = 8192
 """More than the queue has places: a sender that comes too late is told 503, not cut off."""
 MOST_STRANGERS, MOST_PER_ADDRESS = 2048, 512
 """Connections that have not proven who they are; behind a proxy everybody has one address."""
+GRACE = 1.0
+"""Seconds that a new connection has to say who it is: a burst of good senders is no crowd of strangers."""
 SLOWEST_HEAD = 10.0
 """Seconds that a connection may stay without a whole request: silent, or with headers that drip."""
 _OTHER_FILES = 256
@@ -52,8 +54,10 @@ class Connections:
         most: int | None = None,
         most_strangers: int = MOST_STRANGERS,
         most_per_address: int = MOST_PER_ADDRESS,
+        grace: float = GRACE,
     ) -> None:
         self.refusals = refusals or Refusals()
+        self._grace = grace
         self._most = most or room_for_connections()
         self._most_strangers = most_strangers
         self._most_per_address = most_per_address
@@ -63,10 +67,9 @@ class Connections:
 
     def enter(self, connection: Connection) -> None:
         """Count a new connection. It is dropped itself where all others have proven who they are."""
-        mine = self._of_address.get(connection.address, {})
-        if len(mine) >= self._most_per_address:
-            self._drop(next(iter(mine)))
-        if len(self._strangers) >= self._most_strangers or (self._strangers and self._open >= self._most):
+        self._make_room(self._of_address.get(connection.address, {}), self._most_per_address)
+        self._make_room(self._strangers, self._most_strangers)
+        if self._strangers and self._open >= self._most:
             self._drop(next(iter(self._strangers)))
         if self._open >= self._most:
             self._drop(connection)
@@ -74,6 +77,11 @@ class Connections:
         self._open += 1
         connection.counted = True
         self._strangers[connection] = self._of_address[connection.address][connection] = None
+
+    def _make_room(self, strangers: Mapping[Connection, None], most: int) -> None:
+        """Drop the oldest until there are fewer than ``most``, but none that came just now."""
+        while len(strangers) >= most and (oldest := next(iter(strangers))).age > self._grace:
+            self._drop(oldest)
 
     def trust(self, connection: Connection) -> None:
         """It has proven who it is."""
@@ -110,9 +118,8 @@ def room_for_connections() -> int:
     return max(1, min(MOST_CONNECTIONS, soft - _OTHER_FILES))
 
 
-def prove(request: web.BaseRequest, source: str) -> None:
-    """``request`` was seen to come from ``source``: from now on nothing that others do touches its connection."""
-    request[SENDER] = source
+def trust(request: web.BaseRequest) -> None:
+    """Its sender has proven who it is: from now on nothing that others do touches its connection."""
     if isinstance(request.protocol, Connection):
         request.protocol.trust()
 
@@ -120,13 +127,19 @@ def prove(request: web.BaseRequest, source: str) -> None:
 class Connection(web.RequestHandler):
     """One connection, as aiohttp serves it, within our bounds."""
 
-    __slots__ = ("_connections", "address", "counted")
+    __slots__ = ("_connections", "_since", "address", "counted")
 
     def __init__(self, connections: Connections, server: web.Server, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._connections = connections
         self.address = ""
         self.counted = False
+        self._since = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self._since
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See whether there is room."""

@@ -20,7 +20,7 @@ from .arrivals import Arrivals
 from .breakoff import BrokenOff, breakable
 from .errors import EventError, PluginError, SignatureError, StoreBusyError, StoreError
 from .event import TicketEvent
-from .listener import SENDER, prove
+from .listener import SENDER, trust
 from .problem import Problem
 from .refusals import REASONS, Refusals
 from .settings import SourceSettings, is_loopback
@@ -165,13 +165,13 @@ class Receiver:
             raise Problem(405, _REDIRECTED, headers={"Allow": "POST"}, close=True)
         _check_token(request, source)
         if not source.signing_secrets:
-            prove(request, source.name)
+            _welcome(request, source)
         _check_encoding(request)
         body = await self._read(request)
         headers = {name.lower(): value for name, value in request.headers.items()}
         if source.signing_secrets:
             verify(source.signing_secrets, body=body, headers=headers, now=self._clock())
-            prove(request, source.name)
+            _welcome(request, source)
         event = _parse(source, EventRequest(body, headers))
         key = _idempotency_key(headers)
         added = await self._accept(event, body, source=source.name, key=key)
@@ -267,6 +267,12 @@ def _unauthorised() -> Problem:
 
 def _too_large() -> Problem:
     return Problem(413, f"the body is larger than {LARGEST_BODY // 1024} KiB", close=True)
+
+
+def _welcome(request: web.Request, source: SourceSettings) -> None:
+    """It was seen to come from ``source``."""
+    request[SENDER] = source.name
+    trust(request)
 
 
 def _check_token(request: web.Request, source: SourceSettings) -> None:

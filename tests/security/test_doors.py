@@ -8,7 +8,7 @@ import logging
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +91,12 @@ async def is_dropped(pair: Pair) -> bool:
 
 @pytest.fixture
 async def doors() -> AsyncIterator[Doors]:
+    async with opened(grace=0) as doors:
+        yield doors
+
+
+@asynccontextmanager
+async def opened(*, grace: float) -> AsyncIterator[Doors]:
     stored, asked = asyncio.Event(), asyncio.Queue[None]()
     stored.set()
 
@@ -113,7 +119,7 @@ async def doors() -> AsyncIterator[Doors]:
         )
         app = receiver.app()
         app.router.add_route("*", "/{path:.*}", not_found)
-        connections = Connections(refusals, most=MOST, most_per_address=MOST_PER_ADDRESS)
+        connections = Connections(refusals, most=MOST, most_per_address=MOST_PER_ADDRESS, grace=grace)
         doors = Doors(await listen(app, "127.0.0.1", 0, stack, connections), refused, stored, asked)
         yield doors
         for writer in doors.writers:
@@ -214,6 +220,13 @@ async def test_who_has_proven_itself_stays_while_its_answer_is_still_to_come(doo
         await doors.connect()
     doors.stored.set()
     assert [(await read_answer(reader))[0] for reader, _ in waiting] == [202] * MOST_PER_ADDRESS
+
+
+async def test_a_burst_of_good_senders_behind_one_address_is_no_crowd_of_strangers() -> None:
+    """Whoever has just come is given the time to say who it is."""
+    async with opened(grace=PATIENCE) as doors:
+        burst = [await doors.connect() for _ in range(MOST)]
+        assert [(await answer(pair, GOOD))[0] for pair in burst] == [202] * MOST
 
 
 async def test_a_body_that_drips_takes_the_room_of_a_stranger_only(doors: Doors) -> None:

@@ -16,6 +16,7 @@ from aiohttp import web
 from yarl import URL
 
 from deskbell.errors import DeskbellError
+from deskbell.listener import trust
 
 from .desk import Desk
 from .sign_in import LOGIN
@@ -72,6 +73,8 @@ class Gate:
     def _visit(self, request: web.Request) -> Visit:
         words = Words(language_of(request), self._desk.config().timezone)
         session = self._desk.access.session(request)
+        if session:
+            trust(request)
         return Visit(
             request,
             self._desk,
