@@ -43,6 +43,8 @@ class Live:
         if self._listeners >= MOST_LISTENERS or self._closed:
             return web.Response(status=503, text="too many pages are open", headers={"Retry-After": "30"})
         response = web.StreamResponse(headers=_HEADERS)
+        if request.method == "HEAD":
+            return response
         self._listeners += 1
         try:
             await response.prepare(request)

@@ -68,10 +68,11 @@ ROUTES = (
 
 
 def add_pages(app: web.Application, desk: Desk) -> None:
-    """Put every page into ``app``."""
+    """Put every page into ``app``; what answers GET answers HEAD."""
     gate = Gate(desk)
+    add = {"GET": app.router.add_get, "POST": app.router.add_post}
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, gate.through(route))
+        add[route.method](route.path, gate.through(route))
 
     async def let_go(_app: web.Application) -> None:
         desk.live.close()

@@ -28,6 +28,14 @@ async def test_each_answer_forbids_what_no_page_needs(open_site: Open, path: str
     assert all(script["src"].startswith("/static/") for script in page.all("script"))
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/live"])
+async def test_a_page_answers_those_who_ask_for_its_head_alone(open_site: Open, path: str) -> None:
+    site = await open_site(DEMO)
+    answer = await site.ask("HEAD", path)
+    assert (answer.status, answer.text) == (200, "")
+    assert {name: answer.headers[name.lower()] for name in HEADERS} == HEADERS
+
+
 @pytest.mark.parametrize(
     "headers",
     [
