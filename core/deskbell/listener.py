@@ -28,7 +28,7 @@ MOST_CONNECTIONS = 8192
 """More than the queue has places: a sender that comes too late is told 503, not cut off."""
 MOST_STRANGERS, MOST_PER_ADDRESS = 2048, 512
 """Connections that have not proven who they are; behind a proxy everybody has one address."""
-GRACE = 1.0
+GRACE = 5.0
 """Seconds that a new connection has to say who it is: a burst of good senders is no crowd of strangers."""
 SLOWEST_HEAD = 10.0
 """Seconds that a connection may stay without a whole request: silent, or with headers that drip."""

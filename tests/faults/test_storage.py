@@ -260,6 +260,7 @@ def run_as_nobody(tmp_path: Path) -> Callable[[], subprocess.CompletedProcess[st
     may_read = ("--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search")
 
     def ran() -> subprocess.CompletedProcess[str]:
+        os.chown(tmp_path / "config.yaml", NOBODY, NOBODY)  # click asks without that privilege
         command = ["setpriv", *user, *may_read, sys.executable, "-m", "deskbell", "serve"]
         return subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False, env=clean()

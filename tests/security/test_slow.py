@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deskbell.listener import MOST_PER_ADDRESS, SLOWEST_HEAD
+from deskbell.listener import GRACE, MOST_PER_ADDRESS, SLOWEST_HEAD
 
 if TYPE_CHECKING:
     from tests.conftest import Serve
@@ -60,7 +60,7 @@ def test_the_running_server_has_room_for_whoever_comes_when_one_address_has_take
             stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=30))
             for _ in range(MOST_PER_ADDRESS)
         ]
-        silent[0].settimeout(SLOWEST_HEAD / 2)  # by itself it would end later
+        silent[0].settimeout((GRACE + SLOWEST_HEAD) / 2)  # by itself it would end later
         with a_good_sender(server.events_url) as statuses, suppress(ConnectionResetError):
             assert silent[0].recv(1) == b"", "the oldest makes room"
         assert statuses
