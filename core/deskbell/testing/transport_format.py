@@ -104,7 +104,7 @@ def format_takes_defaults(case: TransportCase) -> None:
     _require_usable_defaults(bare)
     for action in ACTIONS:
         what = f"the action {action} with the required options only"
-        require_json(formatted(bare, what, sample_notice(action)), what)
+        formatted(bare, what, sample_notice(action))
 
 
 @FORMAT_CHECKS.bronze
