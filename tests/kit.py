@@ -227,6 +227,16 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 async def within(awaited: Awaitable[T]) -> T:
     """What is awaited, unless it takes longer than a test may."""
     return await asyncio.wait_for(awaited, PATIENCE)

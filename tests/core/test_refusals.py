@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.kit import Clock
 
 from deskbell.refusals import MOST_ADDRESSES, MOST_FAILURES, WINDOW, Refusals, owner_of
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -7,22 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.faults.disks import MIB, Disk, fullness, may_mount, small_disk
+from tests.kit import Clock
 
 from deskbell.store.space import Space, size_of
 
 needs_mounts = pytest.mark.skipif(
     not may_mount(), reason="file systems cannot be mounted here: that takes root"
 )
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.kit import Clock
 
 from deskbell.password import Password
 from deskbell.secret import Secret
@@ -12,13 +13,6 @@ from deskbell.web.guesses import HERE, MOST_FROM_ONE, MOST_IN_ALL, WINDOW, Guess
 
 WORDS = "correct horse battery staple"
 OWNERS = Password(Secret(WORDS))
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def guess(guesses: Guesses, words: str, origin: str) -> bool | float:

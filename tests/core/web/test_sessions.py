@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.kit import Clock
 
 from deskbell.password import Password
 from deskbell.secret import Secret
 from deskbell.web.sessions import IDLE, LIFETIME, MOST_SESSIONS, Sessions
 
 OWNERS = Password(Secret("correct horse battery staple"))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
 from jsonschema import Draft202012Validator
+from tests.kit import Clock
 
 import deskbell
 from deskbell.client import Client
@@ -31,16 +32,6 @@ needs_shared = pytest.mark.skipif(
 
 AGENT = {"User-Agent": "DiscordBot (https://example.org, 1)"}
 MESSAGE = {"content": "Bonjour", "allowed_mentions": {"parse": []}}
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
