@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
-from typing import TYPE_CHECKING, assert_never
+from functools import cache, partial
+from typing import TYPE_CHECKING, TypeVar, assert_never
 
 from .delivery import Attempt, Destination
 from .event import Action, TicketEvent
@@ -21,8 +21,11 @@ from .refusals import ALL_REASONS
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
+    from prometheus_client.metrics import MetricWrapperBase
 
     from .store import Backlog
+
+Counted = TypeVar("Counted", bound="MetricWrapperBase")
 
 OTHER_ACTION = "other"
 """The label of an action that no source is known to send."""
@@ -64,50 +67,38 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._actions = {action.casefold(): str(action) for action in (*Action, *actions)}
-        # `labels` looks its child up under a lock each time; every set of labels is bounded, so the children are kept.
-        self._events = cache(
-            Counter(
-                "deskbell_events_accepted",
-                "Events stored.",
-                ["source", "action"],
-                registry=self._registry,
-            ).labels
+        self._events = self._kept(Counter, "deskbell_events_accepted", "Events stored.", "source", "action")
+        self._queued = self._kept(
+            Counter, "deskbell_deliveries_queued", "Deliveries stored, by webhook.", "webhook"
         )
-        self._queued = cache(
-            Counter(
-                "deskbell_deliveries_queued",
-                "Deliveries stored, by webhook.",
-                ["webhook"],
-                registry=self._registry,
-            ).labels
+        self._refused = self._kept(
+            Counter,
+            "deskbell_requests_refused",
+            "Requests and connections that were refused, by reason.",
+            "reason",
         )
-        self._refused = cache(
-            Counter(
-                "deskbell_requests_refused",
-                "Requests and connections that were refused, by reason.",
-                ["reason"],
-                registry=self._registry,
-            ).labels
+        self._attempts = self._kept(
+            Counter,
+            "deskbell_attempts",
+            "Attempts to send, by what came of them.",
+            "webhook",
+            "transport",
+            "outcome",
         )
-        self._attempts = cache(
-            Counter(
-                "deskbell_attempts",
-                "Attempts to send, by what came of them.",
-                ["webhook", "transport", "outcome"],
-                registry=self._registry,
-            ).labels
-        )
-        self._seconds = cache(
-            Histogram(
-                "deskbell_attempt_seconds",
-                "How long attempts took.",
-                ["transport"],
-                buckets=ATTEMPT_SECONDS,
-                registry=self._registry,
-            ).labels
+        self._seconds = self._kept(
+            partial(Histogram, buckets=ATTEMPT_SECONDS),
+            "deskbell_attempt_seconds",
+            "How long attempts took.",
+            "transport",
         )
         for reason in ALL_REASONS:  # zeros: a rate needs a beginning
             self._refused(reason)
+
+    def _kept(
+        self, kind: Callable[..., Counted], name: str, meaning: str, *labels: str
+    ) -> Callable[..., Counted]:
+        """What counts for given labels: ``labels`` looks it up under a lock each time, and every set is bounded."""
+        return cache(kind(name, meaning, labels, registry=self._registry).labels)
 
     def watch(self, look: Callable[[], Standing]) -> None:
         """Ask ``look`` how the service stands, each time that the metrics are rendered."""
