@@ -67,7 +67,7 @@ def wait_for_messages(address: str, count: int, seconds: float = 20.0) -> str:
     limit = time.monotonic() + seconds
     while (page := page_of(address)).count("<article ") < count:
         assert time.monotonic() < limit, page
-        time.sleep(0.05)
+        time.sleep(0.05)  # another process: it can only be asked again
     return page
 
 
